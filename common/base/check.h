@@ -1,8 +1,8 @@
 // common/base/check.h — assertions about our own code, in every build.
 //
-// CHECK is for bugs of ours alone (a refcount below zero, a frame resumed twice). What a stranger, a
-// file or another of our processes can cause is a status or a reply, never a CHECK: a failed one ends
-// the process, and master starts it anew.
+// CHECK is for bugs of ours alone (a refcount below zero, a frame resumed twice). What a stranger,
+// a file or another of our processes can cause is a status or a reply, never a CHECK: a failed one
+// ends the process, and master starts it anew.
 #pragma once
 
 namespace postern {
@@ -16,10 +16,10 @@ void SetCheckFailureHook(CheckFailureHook hook);
 
 }  // namespace postern
 
-#define CHECK(condition)                                                     \
-  do {                                                                       \
-    if (!(condition)) [[unlikely]]                                           \
-      ::postern::CheckFailed(__FILE__, __LINE__, "CHECK(" #condition ")");   \
+#define CHECK(condition)                                                   \
+  do {                                                                     \
+    if (!(condition)) [[unlikely]]                                         \
+      ::postern::CheckFailed(__FILE__, __LINE__, "CHECK(" #condition ")"); \
   } while (false)
 #define CHECK_EQ(a, b) CHECK((a) == (b))
 #define CHECK_NE(a, b) CHECK((a) != (b))

@@ -47,7 +47,8 @@ __attribute__((target("sse4.2"))) uint32_t Crc32cSse42(std::string_view bytes, u
 
 uint32_t Crc32cPortable(std::string_view bytes, uint32_t crc) {
   uint32_t value = ~crc;
-  for (const char c : bytes) value = (value >> 8) ^ kTable[(value ^ static_cast<uint8_t>(c)) & 0xFF];
+  for (const char c : bytes)
+    value = (value >> 8) ^ kTable[(value ^ static_cast<uint8_t>(c)) & 0xFF];
   return ~value;
 }
 

@@ -16,12 +16,23 @@ void AppendHex(std::string& to, uint8_t byte) {
 
 void AppendEscapedAscii(std::string& to, char c) {
   switch (c) {
-    case '\n': to += "\\n"; return;
-    case '\r': to += "\\r"; return;
-    case '\t': to += "\\t"; return;
-    case '\\': to += "\\\\"; return;
-    case '"': to += "\\\""; return;
-    default: break;
+    case '\n':
+      to += "\\n";
+      return;
+    case '\r':
+      to += "\\r";
+      return;
+    case '\t':
+      to += "\\t";
+      return;
+    case '\\':
+      to += "\\\\";
+      return;
+    case '"':
+      to += "\\\"";
+      return;
+    default:
+      break;
   }
   if (c < 0x20 || c == 0x7F) {
     AppendHex(to, static_cast<uint8_t>(c));

@@ -1,4 +1,5 @@
-// common/base/ip.h — IP addresses, networks and socket addresses as values. Pure: nothing is looked up.
+// common/base/ip.h — IP addresses, networks and socket addresses as values. Pure: nothing is looked
+// up.
 #pragma once
 
 #include <netinet/in.h>
@@ -47,8 +48,8 @@ class IpAddress {
   std::array<uint8_t, 16> bytes_{};
 };
 
-// A prefix: "192.0.2.0/24", "2001:db8::/32"; a bare address is a full-length prefix. Bits beyond the
-// prefix must be zero: Parse says which network was probably meant.
+// A prefix: "192.0.2.0/24", "2001:db8::/32"; a bare address is a full-length prefix. Bits beyond
+// the prefix must be zero: Parse says which network was probably meant.
 class IpNetwork {
  public:
   static Parsed<IpNetwork> Parse(std::string_view text);
@@ -82,8 +83,8 @@ struct SocketAddress {
   friend auto operator<=>(const SocketAddress&, const SocketAddress&) = default;
 };
 
-// A host (name or IP literal) and a port, as the configuration names a next hop: "mx.example.org:25",
-// "192.0.2.1:2525", "[2001:db8::1]:25". Port 0: not given.
+// A host (name or IP literal) and a port, as the configuration names a next hop:
+// "mx.example.org:25", "192.0.2.1:2525", "[2001:db8::1]:25". Port 0: not given.
 struct HostPort {
   std::string host;  // lower case; an IP address in its canonical text, without brackets
   uint16_t port = 0;

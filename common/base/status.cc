@@ -8,22 +8,29 @@ namespace {
 
 absl::StatusCode CodeOf(int error) {
   switch (error) {
-    case 0: return absl::StatusCode::kOk;
-    case ECANCELED: return absl::StatusCode::kCancelled;
+    case 0:
+      return absl::StatusCode::kOk;
+    case ECANCELED:
+      return absl::StatusCode::kCancelled;
     case ETIME:
-    case ETIMEDOUT: return absl::StatusCode::kDeadlineExceeded;
-    case ENOENT: return absl::StatusCode::kNotFound;
-    case EEXIST: return absl::StatusCode::kAlreadyExists;
+    case ETIMEDOUT:
+      return absl::StatusCode::kDeadlineExceeded;
+    case ENOENT:
+      return absl::StatusCode::kNotFound;
+    case EEXIST:
+      return absl::StatusCode::kAlreadyExists;
     case EACCES:
     case EPERM:
-    case EROFS: return absl::StatusCode::kPermissionDenied;
+    case EROFS:
+      return absl::StatusCode::kPermissionDenied;
     case ENOSPC:
     case EDQUOT:
     case EMFILE:
     case ENFILE:
     case ENOMEM:
     case ENOBUFS:
-    case EFBIG: return absl::StatusCode::kResourceExhausted;
+    case EFBIG:
+      return absl::StatusCode::kResourceExhausted;
     case ECONNRESET:
     case ECONNREFUSED:
     case ECONNABORTED:
@@ -33,15 +40,18 @@ absl::StatusCode CodeOf(int error) {
     case EHOSTDOWN:
     case ENETUNREACH:
     case ENETDOWN:
-    case EADDRNOTAVAIL: return absl::StatusCode::kUnavailable;
+    case EADDRNOTAVAIL:
+      return absl::StatusCode::kUnavailable;
     case EINVAL:
     case EBADF:
     case ENOTDIR:
     case EISDIR:
     case ELOOP:
     case ENAMETOOLONG:
-    case EAFNOSUPPORT: return absl::StatusCode::kInvalidArgument;
-    default: return absl::StatusCode::kUnknown;
+    case EAFNOSUPPORT:
+      return absl::StatusCode::kInvalidArgument;
+    default:
+      return absl::StatusCode::kUnknown;
   }
 }
 

@@ -1,8 +1,9 @@
-// common/base/status.h — absl::Status in the terms of std::string_view, and the macros that pass it on.
+// common/base/status.h — absl::Status in the terms of std::string_view, and the macros that pass it
+// on.
 //
-// Codes tell the caller what to do: kCancelled unwind quietly (shutdown), kDeadlineExceeded time ran
-// out, kUnavailable the other side is gone, kResourceExhausted shed load. Messages read "what was
-// tried: why not", with foreign bytes escaped and no secrets.
+// Codes tell the caller what to do: kCancelled unwind quietly (shutdown), kDeadlineExceeded time
+// ran out, kUnavailable the other side is gone, kResourceExhausted shed load. Messages read "what
+// was tried: why not", with foreign bytes escaped and no secrets.
 #pragma once
 
 #include <string>
@@ -105,15 +106,15 @@ inline void IgnoreStatus(const absl::Status&, std::string_view) {}
 #define POSTERN_CONCAT_INNER(a, b) a##b
 #define POSTERN_CONCAT(a, b) POSTERN_CONCAT_INNER(a, b)
 
-#define RETURN_IF_ERROR(expression)                                    \
-  do {                                                                 \
+#define RETURN_IF_ERROR(expression)                                      \
+  do {                                                                   \
     if (absl::Status status_ = (expression); !status_.ok()) [[unlikely]] \
-      return status_;                                                  \
+      return status_;                                                    \
   } while (false)
-#define CO_RETURN_IF_ERROR(expression)                                 \
-  do {                                                                 \
+#define CO_RETURN_IF_ERROR(expression)                                   \
+  do {                                                                   \
     if (absl::Status status_ = (expression); !status_.ok()) [[unlikely]] \
-      co_return status_;                                               \
+      co_return status_;                                                 \
   } while (false)
 
 #define ASSIGN_OR_RETURN(declaration, expression) \

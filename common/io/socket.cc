@@ -1,0 +1,262 @@
+#include "common/io/socket.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace postern::io {
+
+// The receiving half and the descriptor. It outlives its Socket until the kernel has completed the
+// multishot receive, whose completions name it.
+struct Socket::State final : Operation {
+  State(Loop& on_loop, UniqueFd socket) : Operation(OpCode::kReceiveMultishot) {
+    loop = &on_loop;
+    fd = socket.release();
+  }
+  ~State() override = default;
+
+  struct Chunk {
+    uint32_t buffer_id;
+    uint32_t octets;
+  };
+
+  void Arm() {
+    if (started || wait_link.linked() || ended) return;
+    loop->StartMultishot(*this);
+  }
+  void OnCompletion(int result, uint32_t buffer_id, bool more) override;
+  void DropChunks();
+  std::string_view Unread() const {
+    if (chunks.empty()) return {};
+    const Chunk& first = chunks.front();
+    return std::string_view(loop->BufferAt(first.buffer_id), first.octets).substr(consumed);
+  }
+
+  std::deque<Chunk> chunks;
+  size_t consumed = 0;  // of the first chunk
+  bool ended = false;   // the peer closed, or `error` is set
+  int error = 0;
+  bool orphaned = false;
+  Event arrived;
+};
+
+void Socket::State::OnCompletion(int result, uint32_t buffer_id, bool more) {
+  if (result > 0) {
+    if (orphaned) {
+      loop->ReturnBuffer(buffer_id);
+    } else {
+      chunks.push_back({buffer_id, static_cast<uint32_t>(result)});
+      // The reader is slower than the peer: let the kernel hold the rest back.
+      if (chunks.size() >= kMaxHeldBuffers && more) loop->Cancel(*this, Ended::kByItself);
+    }
+  }
+  if (orphaned) {
+    if (!more) delete this;
+    return;
+  }
+  if (result == 0) ended = true;
+  if (!more && result < 0) {
+    if (result == -ENOBUFS) {
+      loop->WaitForBuffer(*this);
+    } else if (result != -ECANCELED || cancelled_by == Ended::kNo) {
+      ended = true;
+      error = -result;
+    }
+  }
+  arrived.Wake();
+}
+
+void Socket::State::DropChunks() {
+  for (const Chunk& chunk : chunks) loop->ReturnBuffer(chunk.buffer_id);
+  chunks.clear();
+  consumed = 0;
+}
+
+Socket::Socket(Loop& loop, UniqueFd fd) : state_(new State(loop, std::move(fd))) {}
+
+Socket::Socket(Socket&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+
+Socket::~Socket() {
+  if (state_ == nullptr) return;
+  Loop& loop = *state_->loop;
+  const int fd = state_->fd;
+  state_->DropChunks();
+  state_->wait_link.Unlink();
+  if (state_->started) {
+    state_->orphaned = true;
+    loop.Cancel(*state_, Operation::Ended::kByItself);
+  } else {
+    delete state_;
+  }
+  if (fd >= 0) loop.Close(fd);
+}
+
+int Socket::fd() const { return state_->fd; }
+
+std::string_view Socket::Unread() { return state_->Unread(); }
+
+void Socket::Consume(size_t octets) {
+  if (octets == 0) return;
+  CHECK(octets <= state_->Unread().size());
+  state_->consumed += octets;
+  const State::Chunk& first = state_->chunks.front();
+  if (state_->consumed < first.octets) return;
+  state_->loop->ReturnBuffer(first.buffer_id);
+  state_->chunks.pop_front();
+  state_->consumed = 0;
+}
+
+Task<absl::StatusOr<std::string_view>> Socket::Receive(Deadline until) {
+  State& state = *state_;
+  while (state.chunks.empty()) {
+    if (state.ended) {
+      if (state.error != 0) co_return ErrnoStatus(state.error, "receive");
+      co_return std::string_view();
+    }
+    state.Arm();
+    const absl::Status arrived = co_await state.arrived.Wait(until);
+    if (!arrived.ok() && state.chunks.empty()) co_return Annotate(arrived, "receive");
+  }
+  co_return state.Unread();
+}
+
+Task<absl::Status> Socket::Send(std::string_view bytes, Deadline until) {
+  while (!bytes.empty()) {
+    OperationAwaiter send(*state_->loop, OpCode::kSend, until);
+    send.fd = state_->fd;
+    send.buffer = const_cast<char*>(bytes.data());
+    send.length = static_cast<uint32_t>(std::min<size_t>(bytes.size(), 1u << 30));
+    send.flags = MSG_WAITALL;
+    const int sent = co_await send;
+    if (sent < 0) co_return ErrnoStatus(-sent, "send");
+    bytes.remove_prefix(static_cast<size_t>(sent));
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<UniqueFd>> Socket::Release() {
+  State& state = *state_;
+  if (state.started) {
+    state.loop->Cancel(state, Operation::Ended::kByItself);
+    while (state.started) {
+      CO_RETURN_IF_ERROR(co_await state.arrived.Wait(Deadline::Never()));
+    }
+  }
+  if (!state.chunks.empty() || state.ended) {
+    co_return FailedPrecondition("hand over socket: something was received already");
+  }
+  co_return UniqueFd(std::exchange(state.fd, -1));
+}
+
+Task<absl::Status> Connect(Loop& loop, int fd, const SocketAddress& address, Deadline until) {
+  sockaddr_storage storage;
+  OperationAwaiter connect(loop, OpCode::kConnect, until);
+  connect.fd = fd;
+  connect.length = address.ToSockaddr(storage);
+  connect.buffer = &storage;
+  const int result = co_await connect;
+  if (result < 0) co_return ErrnoStatus(-result, "connect to ", address.ToString());
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> ConnectUnix(Loop& loop, int fd, std::string_view path, Deadline until) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) {
+    co_return InvalidArgument("connect to ", path, ": the path is too long for a socket");
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  OperationAwaiter connect(loop, OpCode::kConnect, until);
+  connect.fd = fd;
+  connect.length = sizeof address;
+  connect.buffer = &address;
+  const int result = co_await connect;
+  if (result < 0) co_return ErrnoStatus(-result, "connect to ", path);
+  co_return absl::OkStatus();
+}
+
+// As with Socket: the multishot accept's completions name it.
+struct Listener::State final : Operation {
+  State(Loop& on_loop, UniqueFd socket) : Operation(OpCode::kAcceptMultishot) {
+    loop = &on_loop;
+    fd = socket.release();
+  }
+  ~State() override = default;
+
+  void OnCompletion(int result, uint32_t, bool more) override {
+    if (result >= 0) {
+      if (orphaned) {
+        loop->Close(result);
+      } else {
+        accepted.emplace_back(result);
+      }
+    }
+    if (orphaned) {
+      if (!more) delete this;
+      return;
+    }
+    if (result < 0 && result != -ECANCELED) error = -result;
+    arrived.Wake();
+  }
+
+  std::deque<UniqueFd> accepted;
+  int error = 0;  // of the last accept, reported once
+  bool orphaned = false;
+  Event arrived;
+};
+
+Listener::Listener(Loop& loop, UniqueFd fd) : state_(new State(loop, std::move(fd))) {}
+
+Listener::~Listener() {
+  Loop& loop = *state_->loop;
+  const int fd = state_->fd;
+  if (state_->started) {
+    state_->orphaned = true;
+    state_->accepted.clear();
+    loop.Cancel(*state_, Operation::Ended::kByItself);
+  } else {
+    delete state_;
+  }
+  loop.Close(fd);
+}
+
+int Listener::fd() const { return state_->fd; }
+
+Task<absl::StatusOr<UniqueFd>> Listener::Accept(Deadline until) {
+  State& state = *state_;
+  while (state.accepted.empty()) {
+    if (const int error = std::exchange(state.error, 0); error != 0) {
+      // What went wrong with one connection (it vanished) is no error of the listener.
+      if (error != ECONNABORTED && error != EPROTO) co_return ErrnoStatus(error, "accept");
+    }
+    if (!state.started) state.loop->StartMultishot(state);
+    const absl::Status arrived = co_await state.arrived.Wait(until);
+    if (!arrived.ok() && state.accepted.empty()) co_return arrived;
+  }
+  UniqueFd connection = std::move(state.accepted.front());
+  state.accepted.pop_front();
+  co_return std::move(connection);
+}
+
+namespace {
+
+absl::StatusOr<SocketAddress> AddressBy(int (*get)(int, sockaddr*, socklen_t*), int fd,
+                                        std::string_view what) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (get(fd, reinterpret_cast<sockaddr*>(&storage), &length) < 0) return ErrnoStatus(errno, what);
+  return SocketAddress::From(storage);
+}
+
+}  // namespace
+
+absl::StatusOr<SocketAddress> PeerAddress(int fd) {
+  return AddressBy(::getpeername, fd, "getpeername");
+}
+absl::StatusOr<SocketAddress> LocalAddress(int fd) {
+  return AddressBy(::getsockname, fd, "getsockname");
+}
+
+}  // namespace postern::io
