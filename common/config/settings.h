@@ -1,8 +1,8 @@
 // common/config/settings.h — the whole configuration as typed values, after parsing and checking.
 //
 // One field here is one key of postern.toml, in the table of the struct's comment. Unit, default,
-// range and help text of each are declared once, in settings.cc, and serve parsing, `postern check`,
-// `postern explain` and docs/configuration.md. Relative paths are under `root`.
+// range and help text of each are declared once, in settings.cc, and serve parsing, `postern
+// check`, `postern explain` and docs/configuration.md. Relative paths are under `root`.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,10 @@
 namespace postern::config {
 
 enum class IoBackend { kAuto, kUring, kEpoll };
-enum class BareNewline { kReject, kNormalise };  // S03; kNormalise still ends mail at CRLF.CRLF only
+enum class BareNewline {
+  kReject,
+  kNormalise
+};  // S03; kNormalise still ends mail at CRLF.CRLF only
 enum class ResolverMode { kUnbound, kSystem };
 enum class MailboxFormat { kMaildir, kMbox };
 enum class LogTarget { kFile, kJournald, kSyslog, kStderr };
@@ -44,8 +47,8 @@ struct Smtp {  // [smtp]: the server
   int max_connections = 0;             // per worker
   int max_connections_per_client = 0;  // per IP address (IPv6: per /64)
   int max_messages_per_connection = 0;
-  int max_errors = 0;     // bad commands and refused recipients before 421
-  int max_hops = 0;       // Received fields (S08)
+  int max_errors = 0;  // bad commands and refused recipients before 421
+  int max_hops = 0;    // Received fields (S08)
   int max_header_octets = 0;
   absl::Duration greeting_delay;
   absl::Duration command_timeout;  // RFC 5321 §4.5.3.2.7
@@ -55,9 +58,9 @@ struct Smtp {  // [smtp]: the server
   bool require_helo = true;
 };
 
-struct Relay {  // [relay]: who may send where
-  std::vector<std::string> domains;   // taken from anyone, sent on; ".example.org": its subdomains
-  std::vector<IpNetwork> networks;    // may send anywhere
+struct Relay {                       // [relay]: who may send where
+  std::vector<std::string> domains;  // taken from anyone, sent on; ".example.org": its subdomains
+  std::vector<IpNetwork> networks;   // may send anywhere
 };
 
 struct Outbound {  // [outbound]: smtpc
@@ -71,45 +74,46 @@ struct Outbound {  // [outbound]: smtpc
   absl::Duration greeting_timeout;
   absl::Duration command_timeout;
   absl::Duration data_timeout;
-  absl::Duration final_timeout;       // RFC 5321 §4.5.3.2.6
-  absl::Duration idle_timeout;        // a kept connection
+  absl::Duration final_timeout;  // RFC 5321 §4.5.3.2.6
+  absl::Duration idle_timeout;   // a kept connection
   bool ipv4 = true;
   bool ipv6 = true;
-  bool loopback_allowed = false;      // may an MX name a loopback address?
+  bool loopback_allowed = false;  // may an MX name a loopback address?
 };
 
 struct Queue {  // [queue]
   std::vector<std::string> directories;
-  uint64_t inline_octets = 0;          // larger messages are files of their own
+  uint64_t inline_octets = 0;  // larger messages are files of their own
   uint64_t segment_octets = 0;
-  uint64_t reserve_octets = 0;         // below this much free space: 452
+  uint64_t reserve_octets = 0;  // below this much free space: 452
   absl::Duration retry_first;
   absl::Duration retry_longest;
   absl::Duration lifetime;
-  absl::Duration bounce_lifetime;      // of null-sender mail
-  absl::Duration delay_notice;         // zero: none
-  int max_active = 0;                  // messages handed to delivery at once
-  std::string double_bounce_recipient; // empty: such notices are logged and dropped
+  absl::Duration bounce_lifetime;       // of null-sender mail
+  absl::Duration delay_notice;          // zero: none
+  int max_active = 0;                   // messages handed to delivery at once
+  std::string double_bounce_recipient;  // empty: such notices are logged and dropped
 };
 
-struct Local {  // [local]
-  std::vector<std::string> users;      // account names, or "*": the system's accounts
+struct Local {                     // [local]
+  std::vector<std::string> users;  // account names, or "*": the system's accounts
   MailboxFormat format = MailboxFormat::kMaildir;
-  std::string mailbox;                 // path, {user} and {home} stand for the recipient's
-  std::string postmaster;              // who gets postmaster's mail
-  std::string recipient_delimiter;     // "+" : user+detail is user's
-  int max_processes = 0;               // `deliver` processes at once
+  std::string mailbox;              // path, {user} and {home} stand for the recipient's
+  std::string postmaster;           // who gets postmaster's mail
+  std::string recipient_delimiter;  // "+" : user+detail is user's
+  int max_processes = 0;            // `deliver` processes at once
   absl::Duration timeout;
 };
 
 struct Dns {  // [dns]
   ResolverMode mode = ResolverMode::kUnbound;
-  std::vector<SocketAddress> servers;  // empty: mode unbound recurses itself, mode system reads resolv.conf
+  std::vector<SocketAddress>
+      servers;  // empty: mode unbound recurses itself, mode system reads resolv.conf
   std::vector<std::string> insecure_domains;  // DNSSEC is not expected below these
-  std::string trust_anchor;            // file, mode unbound
-  bool trust_ad = false;               // believe the servers' AD bit, mode system
+  std::string trust_anchor;                   // file, mode unbound
+  bool trust_ad = false;                      // believe the servers' AD bit, mode system
   uint64_t cache_octets = 0;
-  absl::Duration timeout;              // one question, all tries together
+  absl::Duration timeout;  // one question, all tries together
 };
 
 struct Log {  // [log]
@@ -121,13 +125,14 @@ struct Log {  // [log]
 struct Master {  // [master]
   absl::Duration stop_timeout;
   absl::Duration restart_delay_longest;
-  uint32_t uid_base = 0;  // instance started as root: the daemons' uids are uid_base+0, +1, ...; 0: named users
+  uint32_t uid_base =
+      0;  // instance started as root: the daemons' uids are uid_base+0, +1, ...; 0: named users
 };
 
 struct Settings {
-  std::string hostname;                // own FQDN, lower case
-  std::string root;                    // absolute; "/" installed
-  std::vector<std::string> domains;    // local domains, lower-case A-labels
+  std::string hostname;              // own FQDN, lower case
+  std::string root;                  // absolute; "/" installed
+  std::vector<std::string> domains;  // local domains, lower-case A-labels
   IoBackend io = IoBackend::kAuto;
   std::string run_directory;
   Smtp smtp;
