@@ -84,12 +84,12 @@ class V6Parser {
     if (end == rest.size() && rest.find('.') != rest.npos) return DottedTail(rest);
     if (count_ == 8) return Malformed("the IPv6 address is too long", at_);
     uint16_t value = 0;
-    if (end == 0 || end > 4) return Malformed("an IPv6 group has one to four hex digits", at_);
-    for (size_t i = 0; i < end; ++i) {
+    for (size_t i = 0; i < std::min<size_t>(end, 4); ++i) {
       const int digit = HexValue(rest[i]);
       if (digit < 0) return Malformed("not a hex digit in the IPv6 address", at_ + i);
       value = static_cast<uint16_t>(value << 4 | digit);
     }
+    if (end == 0 || end > 4) return Malformed("an IPv6 group has one to four hex digits", at_);
     groups_[count_++] = value;
     at_ += end;
     return true;
