@@ -51,21 +51,26 @@ struct Options {
   Severity minimum = Severity::kInfo;
 };
 
-// Call once, early in main and before confinement (it makes the descriptor non-blocking, remembers
-// the pid and arranges for a flush at exit and at a failed CHECK). Until then each line goes to
-// stderr at once. Afterwards the log needs no system call but write(2) and clock_gettime(2).
+// Call once, early in main and before confinement (it makes the descriptor non-blocking, ignores
+// SIGPIPE, remembers the pid and arranges for a flush at exit and at a failed CHECK). Until then
+// each line goes to stderr at once. Afterwards the log needs no system call but write(2) and
+// clock_gettime(2).
 void Init(Options options);
 
 // Writes out what is buffered; never blocks. The loop calls it before it waits.
 void Flush();
 
 // Continues on another descriptor of the same kind (log rotation on reload): what is buffered goes
-// to the old one if that takes it, to the new one otherwise.
+// to the old one if that takes it, to the new one otherwise, whole lines only. Whoever opened it
+// gave it O_APPEND (a file) or O_NONBLOCK (all else): a confined process cannot change that.
 void ReplaceDescriptor(UniqueFd fd);
 
 // In a child that goes on without exec: forgets the parent's buffered lines, asks for the pid
 // anew, and speaks as this daemon.
 void AfterFork(std::string_view daemon);
+
+// The descriptor the log writes to, -1 if there is none: whoever closes all others must keep it.
+int Descriptor();
 
 // Would a line of this severity be written? For work done only for the log's sake.
 bool Wants(Severity severity);
@@ -77,7 +82,7 @@ struct Statistics {
 };
 Statistics Stats();
 
-struct Line;
+class Encoder;
 
 class Event {
  public:
@@ -99,7 +104,8 @@ class Event {
     }
   }
   Event& Bool(Key key, bool value);
-  // Milliseconds with three decimals, under the key with "_ms" appended. The infinite: "inf".
+  // Milliseconds with three decimals, under the key with "_ms" appended. What passes 200000 years
+  // either way is printed as that.
   Event& Ms(Key key, absl::Duration value);
   // Under the key "error": "<CODE>: <message>"; nothing when it is OK.
   Event& Error(const absl::Status& status);
@@ -108,7 +114,7 @@ class Event {
   Event& Signed(Key key, int64_t value);
   Event& Unsigned(Key key, uint64_t value);
 
-  std::unique_ptr<Line> line_;  // null: the severity is not wanted
+  std::unique_ptr<Encoder> line_;  // null: the severity is not wanted
 };
 
 // In tests: lines go here instead of the sink, each without its newline, until this dies. Captures
