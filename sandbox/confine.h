@@ -1,0 +1,54 @@
+// sandbox/confine.h — putting a profile in force, in the order that each step needs (README.md).
+//
+// Every function ends in a status that names the layer which failed; the caller ends the process
+// then.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "common/base/status.h"
+#include "sandbox/profile.h"
+
+namespace postern::sandbox {
+
+struct Identity {
+  bool drop = false;  // false: stay who we are (started without root)
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+
+// 1. The process becomes `identity` for good, without capabilities, bounding set or groups; checks
+// that
+//    it cannot go back. Never root: uid 0 is refused.
+absl::Status DropIdentity(const Identity& identity);
+
+// 2. No new privileges, not dumpable (siblings of the same uid cannot look in), no writable and
+//    executable memory, no core.
+absl::Status HardenProcess();
+
+// 3. The file system and TCP as the profile's grants say, signals and abstract sockets closed.
+//    Sets `abi` to the kernel's Landlock version.
+absl::Status EnterLandlock(const Profile& profile, int& abi);
+
+// 4. While the ring is still disabled: the list of operations. Operations the kernel does not know
+//    would make it refuse the whole list and then enable an open ring, so they are probed first.
+absl::Status RestrictRing(int ring_fd, const Profile& profile);
+
+// 5. Once the ring runs, before the filter: an operation outside the list must come back with
+// EACCES
+//    on the process's own ring, known by its registered index.
+absl::Status VerifyRingRestricted(int registered_ring_index);
+
+// 6. rlimits, then the filter. `registered_ring_index` pins io_uring_enter to the one ring (-1:
+// epoll).
+absl::Status Seal(const Profile& profile, int registered_ring_index);
+
+// "ids landlock:7 ring:14 rlimits seccomp:31": what is in force, for `postern ps`.
+std::string DescribeLayers(const Profile& profile, const Identity& identity, int landlock_abi);
+
+// The compiled filter (struct sock_filter array), for tests.
+absl::StatusOr<std::string> ExportFilter(const Profile& profile, int registered_ring_index);
+
+}  // namespace postern::sandbox

@@ -1,0 +1,98 @@
+// Landlock by its system calls: Debian 12's headers know the first versions only.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "common/base/unique_fd.h"
+#include "sandbox/confine.h"
+
+namespace postern::sandbox {
+namespace {
+
+constexpr unsigned kCreateRuleset = 444;
+constexpr unsigned kAddRule = 445;
+constexpr unsigned kRestrictSelf = 446;
+constexpr uint32_t kVersionFlag = 1;
+constexpr int kPathBeneath = 1;
+constexpr int kNetPort = 2;
+
+struct RulesetAttributes {
+  uint64_t handled_access_fs;
+  uint64_t handled_access_net;  // ABI 4
+  uint64_t scoped;              // ABI 6
+};
+struct __attribute__((packed)) PathBeneath {
+  uint64_t allowed_access;
+  int32_t parent_fd;
+};
+struct NetPort {
+  uint64_t allowed_access;
+  uint64_t port;
+};
+
+constexpr uint64_t kFsRightsAbi1 = (1u << 13) - 1;  // EXECUTE .. MAKE_SYM
+constexpr uint64_t kRefer = 1u << 13;               // ABI 2
+constexpr uint64_t kTruncate = 1u << 14;            // ABI 3
+constexpr uint64_t kIoctlDev = 1u << 15;            // ABI 5
+constexpr uint64_t kBindTcp = 1u << 0;              // ABI 4
+constexpr uint64_t kConnectTcp = 1u << 1;
+constexpr uint64_t kScopeAbstractSockets = 1u << 0;  // ABI 6
+constexpr uint64_t kScopeSignals = 1u << 1;
+// Rights that make sense on a file; on one, Landlock refuses those of directories.
+constexpr uint64_t kFileRights = 1u << 0 | 1u << 1 | 1u << 2 | kTruncate | kIoctlDev;
+
+uint64_t FsRights(int abi) {
+  uint64_t rights = kFsRightsAbi1;
+  if (abi >= 2) rights |= kRefer;
+  if (abi >= 3) rights |= kTruncate;
+  if (abi >= 5) rights |= kIoctlDev;
+  return rights;
+}
+
+absl::Status AllowPath(int ruleset, const PathGrant& grant, uint64_t known) {
+  UniqueFd path(::open(grant.path.c_str(), O_PATH | O_CLOEXEC));
+  if (!path) return ErrnoStatus(errno, "landlock: open ", grant.path);
+  struct stat about;
+  if (::fstat(path.get(), &about) < 0) return ErrnoStatus(errno, "landlock: stat ", grant.path);
+  PathBeneath rule{.allowed_access = grant.rights & known, .parent_fd = path.get()};
+  if (!S_ISDIR(about.st_mode)) rule.allowed_access &= kFileRights;
+  if (::syscall(kAddRule, ruleset, kPathBeneath, &rule, 0) < 0)
+    return ErrnoStatus(errno, "landlock: rule for ", grant.path);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status EnterLandlock(const Profile& profile, int& abi) {
+  abi = static_cast<int>(::syscall(kCreateRuleset, nullptr, 0, kVersionFlag));
+  if (abi < 0) return ErrnoStatus(errno, "landlock: not offered by this kernel");
+  RulesetAttributes attributes{};
+  attributes.handled_access_fs = FsRights(abi);
+  // Ports that only the configuration knows cannot be listed for good: a reload may add a route.
+  if (abi >= 4)
+    attributes.handled_access_net = kBindTcp | (profile.any_connect_port ? 0 : kConnectTcp);
+  if (abi >= 6) attributes.scoped = kScopeAbstractSockets | kScopeSignals;
+  const size_t size = abi >= 6   ? sizeof attributes
+                      : abi >= 4 ? 2 * sizeof(uint64_t)
+                                 : sizeof(uint64_t);
+  UniqueFd ruleset(static_cast<int>(::syscall(kCreateRuleset, &attributes, size, 0)));
+  if (!ruleset) return ErrnoStatus(errno, "landlock: create ruleset");
+  for (const PathGrant& grant : profile.paths) {
+    RETURN_IF_ERROR(AllowPath(ruleset.get(), grant, attributes.handled_access_fs));
+  }
+  if (abi >= 4) {
+    for (const uint16_t port : profile.connect_ports) {
+      NetPort rule{.allowed_access = kConnectTcp, .port = port};
+      if (::syscall(kAddRule, ruleset.get(), kNetPort, &rule, 0) < 0)
+        return ErrnoStatus(errno, "landlock: rule for port ", port);
+    }
+  }
+  if (::syscall(kRestrictSelf, ruleset.get(), 0) < 0)
+    return ErrnoStatus(errno, "landlock: restrict");
+  return absl::OkStatus();
+}
+
+}  // namespace postern::sandbox

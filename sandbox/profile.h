@@ -1,0 +1,105 @@
+// sandbox/profile.h — what one daemon may do, as data. Everything not named here is killed.
+//
+// seccomp does not see what is submitted through a ring, so a profile names system calls and ring
+// operations; it is built for one backend. Profiles are written with ProfileBuilder, one file a
+// daemon in profiles/, and read like sentences.
+#pragma once
+
+#include <sys/resource.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postern::sandbox {
+
+enum class Backend { kUring, kEpoll };
+
+// A condition on one argument of a system call (64 bits, as seccomp sees it).
+struct Argument {
+  enum class Is : uint8_t { kEqual, kMaskedEqual };
+  uint32_t index = 0;
+  Is is = Is::kEqual;
+  uint64_t value = 0;
+  uint64_t mask = ~uint64_t{0};
+
+  static Argument Equals(uint32_t index, uint64_t value) { return {index, Is::kEqual, value, 0}; }
+  static Argument Masked(uint32_t index, uint64_t mask, uint64_t value) {
+    return {index, Is::kMaskedEqual, value, mask};
+  }
+};
+
+struct SyscallRule {
+  int number = -1;
+  std::string name;
+  std::vector<Argument> arguments;  // all must hold
+  std::optional<int> refuse_with;   // errno instead of the call; none: allowed
+};
+
+// Rights below one path (LANDLOCK_ACCESS_FS_* bits).
+struct PathGrant {
+  std::string path;
+  uint64_t rights = 0;
+};
+
+struct Limit {
+  __rlimit_resource resource = RLIMIT_CORE;
+  uint64_t value = 0;
+};
+
+struct Profile {
+  std::string name;
+  Backend backend = Backend::kUring;
+  std::vector<SyscallRule> syscalls;
+  std::vector<uint8_t> ring_operations;  // IORING_OP_*
+  uint8_t ring_sqe_flags = 0;            // IOSQE_* bits
+  std::vector<PathGrant> paths;
+  std::vector<uint16_t> connect_ports;
+  bool any_connect_port = false;  // ports are the configuration's business (routes)
+  std::vector<Limit> limits;
+  std::vector<std::string> reasons;  // one a grant, for `postern` and the README's table
+};
+
+// Rights in the words of Landlock, put together for our uses.
+inline constexpr uint64_t kReadFiles = 1u << 2 | 1u << 3;                 // READ_FILE, READ_DIR
+inline constexpr uint64_t kWriteFiles = kReadFiles | 1u << 1 | 1u << 14;  // WRITE_FILE, TRUNCATE
+inline constexpr uint64_t kManageFiles =
+    kWriteFiles | 1u << 8 | 1u << 5 | 1u << 7 | 1u << 13 | 1u << 4;
+// MAKE_REG, REMOVE_FILE, MAKE_DIR, REFER, REMOVE_DIR
+
+class ProfileBuilder {
+ public:
+  // Starts with what every process of ours needs once it runs: memory, time, its log, its end, the
+  // ring or epoll, and receiving on the edges.
+  ProfileBuilder(std::string_view name, Backend backend);
+
+  ProfileBuilder& Allow(std::string_view syscall, std::initializer_list<Argument> arguments,
+                        std::string_view why);
+  ProfileBuilder& AllowAll(std::initializer_list<std::string_view> syscalls, std::string_view why);
+  ProfileBuilder& AllowRing(std::initializer_list<uint8_t> operations, std::string_view why);
+  // Answered with an errno instead of death: libraries that ask and cope.
+  ProfileBuilder& Refuse(std::string_view syscall, int error, std::string_view why);
+
+  // Connections from strangers: accept, receive into shared buffers.
+  ProfileBuilder& AllowServingSockets();
+  // Outgoing stream sockets, TCP over IPv4 and IPv6 (and Unix sockets for LMTP, if `unix`).
+  ProfileBuilder& AllowClientSockets(bool unix_sockets);
+  // Passing descriptors on to the next process.
+  ProfileBuilder& AllowSendingDescriptors();
+  ProfileBuilder& AllowFileReading(std::string_view why);
+  // Opening, writing, syncing, renaming and removing, below `paths` only.
+  ProfileBuilder& AllowFilesBelow(const std::vector<std::string>& paths, uint64_t rights,
+                                  std::string_view why);
+  ProfileBuilder& AllowConnectPorts(std::vector<uint16_t> ports);
+  ProfileBuilder& AllowAnyConnectPort();
+  ProfileBuilder& Limit(__rlimit_resource resource, uint64_t value);
+  Profile KillTheRest() { return std::move(profile_); }
+
+ private:
+  Profile profile_;
+};
+
+}  // namespace postern::sandbox

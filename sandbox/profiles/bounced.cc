@@ -1,0 +1,8 @@
+// bounced puts together notices from texts of remote servers. It has its edges and its memory.
+#include "sandbox/profiles/profiles.h"
+
+namespace postern::sandbox {
+
+Profile BouncedProfile(Backend backend) { return ProfileBuilder("bounced", backend).KillTheRest(); }
+
+}  // namespace postern::sandbox

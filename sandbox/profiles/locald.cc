@@ -1,0 +1,13 @@
+// locald decides which user a recipient is. It asks master for a process that runs as that user,
+// and hands it the message.
+#include "sandbox/profiles/profiles.h"
+
+namespace postern::sandbox {
+
+Profile LocaldProfile(Backend backend) {
+  return ProfileBuilder("locald", backend)
+      .AllowSendingDescriptors()  // the content of large messages, on to `deliver`
+      .KillTheRest();
+}
+
+}  // namespace postern::sandbox

@@ -1,0 +1,8 @@
+// policyd decides about addresses that strangers name. It has its edges and its memory.
+#include "sandbox/profiles/profiles.h"
+
+namespace postern::sandbox {
+
+Profile PolicydProfile(Backend backend) { return ProfileBuilder("policyd", backend).KillTheRest(); }
+
+}  // namespace postern::sandbox

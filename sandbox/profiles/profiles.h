@@ -1,0 +1,23 @@
+// sandbox/profiles/profiles.h — every daemon's profile: this folder is the attack surface, read in
+// one sitting. master has none here: its children inherit a filter, and they need more than it does
+// (README.md).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sandbox/profile.h"
+
+namespace postern::sandbox {
+
+Profile SmtpdProfile(Backend backend);
+Profile PolicydProfile(Backend backend);
+Profile ResolvdProfile(Backend backend);
+Profile QmgrProfile(Backend backend, const std::string& spool);
+// `unix_sockets`: a route or the smart host is an LMTP socket.
+Profile SmtpcProfile(Backend backend, bool unix_sockets);
+Profile LocaldProfile(Backend backend);
+Profile DeliverProfile(Backend backend, const std::string& mailbox_directory);
+Profile BouncedProfile(Backend backend);
+
+}  // namespace postern::sandbox

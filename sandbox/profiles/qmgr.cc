@@ -1,0 +1,17 @@
+// qmgr holds the queue: all mail at rest. It touches nothing but its spool directory, and has no
+// network.
+#include "sandbox/profiles/profiles.h"
+
+namespace postern::sandbox {
+
+Profile QmgrProfile(Backend backend, const std::string& spool) {
+  return ProfileBuilder("qmgr", backend)
+      .AllowFilesBelow({spool}, kManageFiles, "the queue's log and large contents")
+      .AllowServingSockets()      // the operator's tool
+      .AllowSendingDescriptors()  // large contents, read-only, to those who deliver
+      .AllowAll({"openat", "fallocate", "fstatfs", "getdents64", "lseek", "fcntl"},
+                "contents opened for reading, segments allocated, free space, listing the spool")
+      .KillTheRest();
+}
+
+}  // namespace postern::sandbox
