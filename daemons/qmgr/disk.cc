@@ -1,0 +1,162 @@
+#include "daemons/qmgr/disk.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "common/base/unique_fd.h"
+#include "common/io/file.h"
+
+namespace postern::qmgr {
+namespace {
+
+constexpr mode_t kFileMode = 0600;
+
+class SpoolFile final : public DiskFile {
+ public:
+  SpoolFile(UniqueFd fd, int spool, std::string name)
+      : fd_(std::move(fd)), spool_(spool), name_(std::move(name)) {}
+
+  io::Task<absl::Status> Write(std::string_view bytes, uint64_t offset) override {
+    return io::WriteAt(io::Loop::Current(), fd_.get(), bytes, offset, io::Deadline::Never());
+  }
+  io::Task<absl::Status> WriteAndSync(std::string_view bytes, uint64_t offset) override {
+    return io::WriteAndSync(io::Loop::Current(), fd_.get(), bytes, offset);
+  }
+  io::Task<absl::Status> Sync() override {
+    return io::SyncFile(io::Loop::Current(), fd_.get(), io::Sync::kDataOnly, io::Deadline::Never());
+  }
+  io::Task<absl::StatusOr<size_t>> Read(char* to, size_t octets, uint64_t offset) override {
+    return io::ReadAt(io::Loop::Current(), fd_.get(), to, octets, offset, io::Deadline::Never());
+  }
+  absl::StatusOr<uint64_t> Octets() const override {
+    struct stat about;
+    if (::fstat(fd_.get(), &about) < 0) return ErrnoStatus(errno, "stat ", name_);
+    return static_cast<uint64_t>(about.st_size);
+  }
+  absl::StatusOr<int> OpenForReading() const override {
+    const int fd = ::openat(spool_, name_.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return ErrnoStatus(errno, "open ", name_);
+    return fd;
+  }
+
+ private:
+  UniqueFd fd_;
+  const int spool_;
+  const std::string name_;
+};
+
+class Spool final : public Disk {
+ public:
+  Spool(UniqueFd directory, UniqueFd log, UniqueFd content, UniqueFd lock)
+      : directory_(std::move(directory)),
+        log_(std::move(log)),
+        content_(std::move(content)),
+        lock_(std::move(lock)) {}
+
+  io::Task<absl::StatusOr<std::unique_ptr<DiskFile>>> Create(const std::string& name,
+                                                             uint64_t octets) override {
+    CO_ASSIGN_OR_RETURN(UniqueFd fd, co_await OpenAt(name, O_RDWR | O_CREAT | O_EXCL));
+    // Room first: a full disk shows here, not in the middle of a batch.
+    if (octets > 0 && ::fallocate(fd.get(), 0, 0, static_cast<off_t>(octets)) < 0 &&
+        errno != EOPNOTSUPP) {
+      const int error = errno;
+      IgnoreStatus(co_await Remove(name), "the reason is the other error");
+      co_return ErrnoStatus(error, "allocate ", octets, " octets for ", name);
+    }
+    co_return std::make_unique<SpoolFile>(std::move(fd), directory_.get(), name);
+  }
+  io::Task<absl::StatusOr<std::unique_ptr<DiskFile>>> Open(const std::string& name) override {
+    CO_ASSIGN_OR_RETURN(UniqueFd fd, co_await OpenAt(name, O_RDWR));
+    co_return std::make_unique<SpoolFile>(std::move(fd), directory_.get(), name);
+  }
+  io::Task<absl::Status> Remove(const std::string& name) override {
+    co_return co_await io::Unlink(io::Loop::Current(), directory_.get(), name.c_str(),
+                                  io::Deadline::Never());
+  }
+  io::Task<absl::Status> Rename(const std::string& from, const std::string& to) override {
+    co_return co_await io::Rename(io::Loop::Current(), directory_.get(), from.c_str(),
+                                  directory_.get(), to.c_str(), false, io::Deadline::Never());
+  }
+  io::Task<absl::Status> SyncDirectory(const std::string& directory) override {
+    return io::SyncFile(io::Loop::Current(), directory == "log" ? log_.get() : content_.get(),
+                        io::Sync::kAll, io::Deadline::Never());
+  }
+  absl::StatusOr<std::vector<std::string>> List(const std::string& directory) override;
+  absl::StatusOr<uint64_t> FreeOctets() override {
+    struct statfs about;
+    if (::fstatfs(directory_.get(), &about) < 0) return ErrnoStatus(errno, "statfs of the spool");
+    return static_cast<uint64_t>(about.f_bavail) * static_cast<uint64_t>(about.f_bsize);
+  }
+
+ private:
+  io::Task<absl::StatusOr<UniqueFd>> OpenAt(const std::string& name, int flags) {
+    co_return co_await io::OpenBeneath(io::Loop::Current(), directory_.get(), name.c_str(), flags,
+                                       (flags & O_CREAT) != 0 ? kFileMode : 0,
+                                       io::Deadline::Never());
+  }
+
+  UniqueFd directory_;
+  UniqueFd log_;
+  UniqueFd content_;
+  UniqueFd lock_;
+};
+
+absl::StatusOr<std::vector<std::string>> Spool::List(const std::string& directory) {
+  const int fd = ::openat(directory_.get(), directory.c_str(),
+                          O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return ErrnoStatus(errno, "open ", directory);
+  DIR* stream = ::fdopendir(fd);
+  if (stream == nullptr) {
+    const int error = errno;
+    ::close(fd);
+    return ErrnoStatus(error, "read ", directory);
+  }
+  std::vector<std::string> names;
+  errno = 0;
+  while (const dirent* entry = ::readdir(stream)) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  const int error = errno;
+  ::closedir(stream);
+  if (error != 0) return ErrnoStatus(error, "read ", directory);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+absl::StatusOr<UniqueFd> MakeDirectory(int at, const std::string& path) {
+  if (::mkdirat(at, path.c_str(), 0700) < 0 && errno != EEXIST)
+    return ErrnoStatus(errno, "mkdir ", path);
+  UniqueFd fd(::openat(at, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd) return ErrnoStatus(errno, "open ", path);
+  return fd;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Disk>> OpenSpool(const std::string& path) {
+  ASSIGN_OR_RETURN(UniqueFd directory, MakeDirectory(AT_FDCWD, path));
+  ASSIGN_OR_RETURN(UniqueFd log, MakeDirectory(directory.get(), "log"));
+  ASSIGN_OR_RETURN(UniqueFd content, MakeDirectory(directory.get(), "content"));
+  UniqueFd lock(
+      ::openat(directory.get(), "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kFileMode));
+  if (!lock) return ErrnoStatus(errno, "open ", path, "/lock");
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) < 0) {
+    if (errno == EWOULDBLOCK)
+      return FailedPrecondition("queue ", path, " is in use by another process");
+    return ErrnoStatus(errno, "lock ", path);
+  }
+  if (::fsync(directory.get()) < 0) return ErrnoStatus(errno, "sync ", path);
+  return std::make_unique<Spool>(std::move(directory), std::move(log), std::move(content),
+                                 std::move(lock));
+}
+
+}  // namespace postern::qmgr

@@ -1,0 +1,256 @@
+// How the store reads its log at start: index by index where a segment was sealed, record by record
+// where it was not, up to the first record that is not whole.
+#include <algorithm>
+#include <utility>
+
+#include "common/base/bytes.h"
+#include "daemons/qmgr/store.h"
+
+namespace postern::qmgr {
+namespace {
+
+constexpr size_t kReadOctets = 1u << 20;
+constexpr std::string_view kSegmentSuffix = ".seg";
+
+// "000000000042.seg" -> 42; 0 if that is no segment's name.
+uint64_t NumberOf(std::string_view name) {
+  if (!name.ends_with(kSegmentSuffix)) return 0;
+  name.remove_suffix(kSegmentSuffix.size());
+  if (name.size() != 12) return 0;
+  uint64_t number = 0;
+  for (const char c : name) {
+    if (c < '0' || c > '9') return 0;
+    number = number * 10 + static_cast<uint64_t>(c - '0');
+  }
+  return number;
+}
+
+}  // namespace
+
+class Store::Recovery {
+ public:
+  explicit Recovery(Store& store) : store_(store) {}
+
+  io::Task<absl::Status> ReadAll();
+  RecoveryReport& report() { return report_; }
+  std::map<uint64_t, RecoveredMessage>& messages() { return messages_; }
+
+ private:
+  io::Task<absl::Status> ReadSegment(uint64_t number);
+  io::Task<bool> ReadIndex(uint64_t number, Segment& segment);
+  io::Task<absl::Status> Scan(uint64_t number, Segment& segment);
+  bool Apply(const RecordHeader& header, std::string_view body, Location where);
+  void ApplyAttempt(RecoveredMessage& message, const AttemptRecord& attempt);
+
+  Store& store_;
+  RecoveryReport report_;
+  std::map<uint64_t, RecoveredMessage> messages_;
+};
+
+io::Task<absl::Status> Store::Recovery::ReadAll() {
+  CO_ASSIGN_OR_RETURN(const std::vector<std::string> names, store_.disk_.List("log"));
+  for (const std::string& name : names) {
+    const uint64_t number = NumberOf(name);
+    if (number == 0) {
+      report_.remarks.push_back(StrCat("log/", name, ": not a segment of ours, left alone"));
+      continue;
+    }
+    CO_RETURN_IF_ERROR(co_await ReadSegment(number));
+    store_.next_number_ = std::max(store_.next_number_, number + 1);
+  }
+  for (auto& [id, message] : messages_) {
+    Segment& segment = store_.segments_[message.where.segment];
+    segment.live_octets += message.where.octets;
+    ++segment.live_messages;
+  }
+  report_.messages = messages_.size();
+  co_return absl::OkStatus();
+}
+
+io::Task<absl::Status> Store::Recovery::ReadSegment(uint64_t number) {
+  const std::string name = SegmentName(number);
+  Segment segment;
+  CO_ASSIGN_OR_RETURN(segment.file, co_await store_.disk_.Open(name));
+  CO_ASSIGN_OR_RETURN(segment.octets, segment.file->Octets());
+  std::string head(kSegmentHeaderOctets, '\0');
+  CO_ASSIGN_OR_RETURN(const size_t got, co_await segment.file->Read(head.data(), head.size(), 0));
+  head.resize(got);
+  const Parsed<SegmentHeader> header = DecodeSegmentHeader(head);
+  if (!header.has_value()) {
+    // A newer version's mail must neither be lost nor guessed at.
+    if (header.error().reason.starts_with("written in format")) {
+      co_return FailedPrecondition("queue segment ", name, ": ", header.error().reason);
+    }
+    const bool empty = std::all_of(head.begin(), head.end(), [](char c) { return c == '\0'; });
+    if (empty) {
+      report_.remarks.push_back(StrCat(name, ": made but never written to, removed"));
+      IgnoreStatus(co_await store_.disk_.Remove(name), "it is tried again at the next start");
+    } else {
+      report_.remarks.push_back(StrCat(name, ": ", header.error().reason, ", left alone"));
+    }
+    co_return absl::OkStatus();
+  }
+  if (header->number != number) {
+    report_.remarks.push_back(
+        StrCat(name, ": says it is segment ", header->number, ", left alone"));
+    co_return absl::OkStatus();
+  }
+  segment.sealed = true;
+  segment.used = segment.octets;
+  store_.next_sequence_ = std::max(store_.next_sequence_, header->first_sequence);
+  ++report_.segments;
+  if (!co_await ReadIndex(number, segment)) CO_RETURN_IF_ERROR(co_await Scan(number, segment));
+  store_.segments_[number] = std::move(segment);
+  co_return absl::OkStatus();
+}
+
+io::Task<bool> Store::Recovery::ReadIndex(uint64_t number, Segment& segment) {
+  if (segment.octets < kSegmentHeaderOctets + kRecordHeaderOctets + 8) co_return false;
+  char length_octets[8];
+  const auto got = co_await segment.file->Read(length_octets, 8, segment.octets - 8);
+  if (!got.ok() || *got != 8) co_return false;
+  const auto length = LoadLittleEndian<uint64_t>(length_octets);
+  if (length < kRecordHeaderOctets || length > segment.octets - 8) co_return false;
+  std::string bytes(length, '\0');
+  const auto read = co_await segment.file->Read(bytes.data(), length, segment.octets - 8 - length);
+  if (!read.ok() || *read != length) co_return false;
+  const Parsed<RecordHeader> seal = DecodeRecordHeader(bytes);
+  if (!seal.has_value() || seal->type != RecordType::kSeal || seal->total() != length)
+    co_return false;
+  std::string_view index = std::string_view(bytes).substr(kRecordHeaderOctets, seal->body_octets);
+  if (!CheckBody(*seal, number, index)) co_return false;
+  uint64_t offset = kSegmentHeaderOctets;
+  while (!index.empty()) {
+    const Parsed<RecordHeader> header = DecodeRecordHeader(index);
+    if (!header.has_value()) co_return false;
+    const std::string_view body = index.substr(kRecordHeaderOctets, header->body_octets);
+    if (!Apply(*header, body,
+               {.segment = number,
+                .offset = static_cast<uint32_t>(offset),
+                .octets = static_cast<uint32_t>(header->total())})) {
+      co_return false;
+    }
+    offset += header->total();
+    index.remove_prefix(kRecordHeaderOctets + body.size());
+  }
+  segment.used = offset;
+  co_return true;
+}
+
+io::Task<absl::Status> Store::Recovery::Scan(uint64_t number, Segment& segment) {
+  std::string buffer;
+  uint64_t offset = kSegmentHeaderOctets;  // of the buffer's first octet
+  const auto fill = [&](size_t octets) -> io::Task<absl::Status> {
+    if (buffer.size() >= octets) co_return absl::OkStatus();
+    const size_t had = buffer.size();
+    buffer.resize(std::max(octets, kReadOctets));
+    CO_ASSIGN_OR_RETURN(
+        const size_t got,
+        co_await segment.file->Read(buffer.data() + had, buffer.size() - had, offset + had));
+    buffer.resize(had + got);
+    co_return absl::OkStatus();
+  };
+  std::string why;
+  for (;;) {
+    CO_RETURN_IF_ERROR(co_await fill(kRecordHeaderOctets));
+    if (buffer.size() < kRecordHeaderOctets) break;
+    const Parsed<RecordHeader> header = DecodeRecordHeader(buffer);
+    if (!header.has_value()) {
+      const std::string_view head = std::string_view(buffer).substr(0, kRecordHeaderOctets);
+      if (std::any_of(head.begin(), head.end(), [](char c) { return c != '\0'; }))
+        why = header.error().reason;
+      break;
+    }
+    if (header->type == RecordType::kSeal) break;
+    if (header->total() > segment.octets - offset) {
+      why = "a record longer than the segment";
+      break;
+    }
+    CO_RETURN_IF_ERROR(co_await fill(header->total()));
+    const std::string_view record = std::string_view(buffer).substr(0, header->total());
+    const std::string_view body = record.substr(kRecordHeaderOctets, header->body_octets);
+    if (record.size() < header->total() || !CheckBody(*header, number, body) ||
+        !CheckContent(*header, record.substr(kRecordHeaderOctets + header->body_octets,
+                                             header->content_octets))) {
+      why = "a record that is not whole";
+      break;
+    }
+    if (!Apply(*header, body,
+               {.segment = number,
+                .offset = static_cast<uint32_t>(offset),
+                .octets = static_cast<uint32_t>(header->total())})) {
+      why = "a record that does not decode";
+      break;
+    }
+    offset += header->total();
+    buffer.erase(0, header->total());
+  }
+  segment.used = offset;
+  if (!why.empty()) {
+    report_.remarks.push_back(StrCat(SegmentName(number), ": ends at octet ", offset, " (", why,
+                                     "): what follows was never acknowledged"));
+  }
+  co_return absl::OkStatus();
+}
+
+bool Store::Recovery::Apply(const RecordHeader& header, std::string_view body, Location where) {
+  ++report_.records;
+  store_.next_sequence_ = std::max(store_.next_sequence_, header.sequence + 1);
+  const auto found = messages_.find(header.queue_id);
+  switch (header.type) {
+    case RecordType::kMessage: {
+      Parsed<MessageRecord> record = ipc::Decode<MessageRecord>(body);
+      if (!record.has_value()) return false;
+      // A second record of the same message is a copy made to free an old segment: it supersedes.
+      messages_[header.queue_id] = RecoveredMessage{.queue_id = header.queue_id,
+                                                    .record = *std::move(record),
+                                                    .where = where,
+                                                    .last_attempt = {}};
+      return true;
+    }
+    case RecordType::kAttempt: {
+      const Parsed<AttemptRecord> attempt = ipc::Decode<AttemptRecord>(body);
+      if (!attempt.has_value()) return false;
+      if (found == messages_.end()) return true;
+      ApplyAttempt(found->second, *attempt);
+      found->second.last_attempt = where;
+      return true;
+    }
+    case RecordType::kHold: {
+      Parsed<HoldRecord> hold = ipc::Decode<HoldRecord>(body);
+      if (!hold.has_value()) return false;
+      if (found != messages_.end()) found->second.record.hold_reason = std::move(hold->reason);
+      return true;
+    }
+    case RecordType::kRelease:
+      if (found != messages_.end()) found->second.record.hold_reason.clear();
+      return true;
+    case RecordType::kRemove:
+      if (found != messages_.end()) messages_.erase(found);
+      return true;
+    case RecordType::kSeal:
+      return true;
+  }
+  return false;
+}
+
+void Store::Recovery::ApplyAttempt(RecoveredMessage& message, const AttemptRecord& attempt) {
+  message.record.attempts = attempt.attempts;
+  message.record.next_attempt_us = attempt.next_attempt_us;
+  message.record.delay_notified = message.record.delay_notified || attempt.delay_notified;
+  for (const RecipientAttempt& one : attempt.recipients) {
+    if (one.index < message.record.recipients.size() && one.done) {
+      message.record.recipients[one.index].done = true;
+    }
+  }
+}
+
+io::Task<absl::StatusOr<RecoveryReport>> Store::Open(
+    std::function<void(RecoveredMessage&&)> visit) {
+  Recovery recovery(*this);
+  CO_RETURN_IF_ERROR(co_await recovery.ReadAll());
+  for (auto& [id, message] : recovery.messages()) visit(std::move(message));
+  co_return std::move(recovery.report());
+}
+
+}  // namespace postern::qmgr
