@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -42,22 +43,32 @@ def run_bounded(argv, seconds, env, cwd):
     Output goes through a file: a pipe would stay open in whatever the program left behind.
     """
     with tempfile.TemporaryFile() as sink:
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=sink,
-                                   stderr=subprocess.STDOUT, env=env, cwd=cwd,
-                                   start_new_session=True)
-        LIVE.add(process)
         try:
-            status = process.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            status = None
-        finally:
-            kill_session(process)
-            LIVE.discard(process)
+            process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=sink,
+                                       stderr=subprocess.STDOUT, env=env, cwd=cwd,
+                                       start_new_session=True)
+        except OSError as error:
+            return 127, f"cannot run {argv[0]}: {error}"
+        LIVE.add(process)
+        in_time = ends_within(process, seconds)
+        kill_session(process)
+        LIVE.discard(process)
+        status = process.returncode if in_time else None
         sink.seek(0)
         return status, sink.read().decode("utf-8", "replace")
 
 
+def ends_within(process, seconds):
+    """Waits without reaping, so that the process id stays ours until its session is killed too."""
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        return bool(select.select([descriptor], [], [], seconds)[0])
+    finally:
+        os.close(descriptor)
+
+
 def kill_session(process):
+    """Ends what the program left running, and reaps the program."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -235,17 +246,13 @@ def run_integration(build, quick, wanted):
         env = dict(os.environ, POSTERN_BUILD=build)
         process = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, start_new_session=True)
         LIVE.add(process)
-        try:
-            status = process.wait(INTEGRATION_SECONDS)
-        except subprocess.TimeoutExpired:
-            status = None
+        in_time = ends_within(process, INTEGRATION_SECONDS)
+        if not in_time:
             process.terminate()  # it stops its servers, as far as it can
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                pass
+            ends_within(process, 30)
         kill_session(process)
         LIVE.discard(process)
+        status = process.returncode if in_time else None
         lines = report.read_text("utf-8").splitlines() if report.exists() else []
     # One line a case, written as it ends: what ran before a time-out still counts.
     cases = [Case(**json.loads(line)) for line in lines]
