@@ -50,7 +50,7 @@ std::string_view NearestSetting(std::string_view key) {
   Nearest nearest;
   for (const Setting* setting : AllSettings()) {
     const size_t whole = EditDistance(key, setting->key);
-    if (whole <= Tolerance(key)) nearest.Consider(setting->key, whole);
+    if (whole <= Tolerance(key) && whole * 2 <= key.size()) nearest.Consider(setting->key, whole);
     // The name fits, the section does not: as near as one wrong letter.
     if (name == setting->name()) nearest.Consider(setting->key, std::min<size_t>(whole, 1));
     const size_t alone = EditDistance(name, setting->name());
