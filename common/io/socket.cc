@@ -39,6 +39,7 @@ struct Socket::State final : Operation {
   bool ended = false;   // the peer closed, or `error` is set
   int error = 0;
   bool orphaned = false;
+  bool interrupted = false;
   Event arrived;
 };
 
@@ -110,6 +111,7 @@ void Socket::Consume(size_t octets) {
 
 Task<absl::StatusOr<std::string_view>> Socket::Receive(Deadline until) {
   State& state = *state_;
+  state.interrupted = false;
   while (state.chunks.empty()) {
     if (state.ended) {
       if (state.error != 0) co_return ErrnoStatus(state.error, "receive");
@@ -117,9 +119,16 @@ Task<absl::StatusOr<std::string_view>> Socket::Receive(Deadline until) {
     }
     state.Arm();
     const absl::Status arrived = co_await state.arrived.Wait(until);
+    if (std::exchange(state.interrupted, false))
+      co_return absl::AbortedError("receive: interrupted");
     if (!arrived.ok() && state.chunks.empty()) co_return Annotate(arrived, "receive");
   }
   co_return state.Unread();
+}
+
+void Socket::Interrupt() {
+  state_->interrupted = true;
+  state_->arrived.Wake();
 }
 
 Task<absl::Status> Socket::Send(std::string_view bytes, Deadline until) {

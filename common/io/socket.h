@@ -33,6 +33,9 @@ class Socket final : public ByteStream {
   void Consume(size_t octets) override;
   Task<absl::Status> Send(std::string_view bytes, Deadline until) override;
 
+  // Ends a Receive that waits now (of this process's own accord, not the peer's) with kAborted.
+  void Interrupt();
+
   // Gives the socket away, with nothing received and unread (kFailedPrecondition otherwise): it
   // goes to another process. Waits until the kernel has let go of it.
   Task<absl::StatusOr<UniqueFd>> Release();

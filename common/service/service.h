@@ -1,0 +1,141 @@
+// common/service/service.h — what every daemon's main does: take what master gives, become
+// confined, run until told to stop.
+//
+//   int main() {
+//     service::Service service = service::Service::Begin();
+//     ... open what must be opened before the confinement ...
+//     service.Confine(sandbox::PolicydProfile(service.backend()), {});
+//     policyd::Policyd daemon(service);
+//     return service.Run(daemon);
+//   }
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/unique_fd.h"
+#include "common/config/settings.h"
+#include "common/io/loop.h"
+#include "common/io/scope.h"
+#include "common/ipc/channel.h"
+#include "common/ipc/protocol/control.h"
+#include "sandbox/confine.h"
+#include "sandbox/profile.h"
+
+namespace postern::service {
+
+// The descriptor on which master starts every daemon.
+inline constexpr int kControlFd = 3;
+
+// What a daemon does. Everything runs on the loop's one thread.
+class Daemon {
+ public:
+  virtual ~Daemon() = default;
+  // An end of an edge: at start, and again when the neighbour was restarted.
+  virtual void OnEdge(const protocol::control::EdgeEnd& which, UniqueFd end) = 0;
+  virtual void OnListener(const protocol::control::ListenerEnd&, UniqueFd) {}
+  // The settings of `service` are the new ones already.
+  virtual void OnReload() {}
+  // Take nothing new; Serve is to return once what is in hand is done, at the latest at `until`,
+  // when it is cancelled.
+  virtual void OnStop(io::Deadline until) = 0;
+  // Runs until OnStop has been followed by the end of the work, or until cancelled.
+  virtual io::Task<absl::Status> Serve() = 0;
+  // For `postern ps`.
+  virtual void Count(std::vector<protocol::control::Counter>&) {}
+};
+
+class Service {
+ public:
+  // Reads what master sends up to Begin, and starts the log. Ends the process if that fails.
+  static Service Begin();
+  Service(Service&&) noexcept;
+  ~Service();
+
+  protocol::control::Role role() const { return configure_.role; }
+  uint32_t index() const { return configure_.index; }
+  uint8_t origin() const { return configure_.origin; }
+  const config::Settings& settings() const { return *settings_; }
+  const std::vector<protocol::control::Account>& accounts() const {
+    return configure_.configuration.accounts;
+  }
+  sandbox::Backend backend() const { return backend_; }
+
+  // Becomes the role's user before the confinement, for what must be opened as that user.
+  void DropIdentity();
+  // All layers of the profile, then the loop. Ends the process if any fails.
+  void Confine(const sandbox::Profile& profile, io::LoopOptions options);
+  io::Loop& loop() { return *loop_; }
+
+  // Serves; the process's exit status.
+  int Run(Daemon& daemon);
+
+  // locald: asks master for a `deliver` as `user`; its end of the edge.
+  io::Task<absl::StatusOr<UniqueFd>> WantDeliver(const std::string& user, io::Deadline until);
+
+  // Logs why, and ends the process with status 1.
+  [[noreturn]] void Fail(const absl::Status& why, std::string_view stage);
+
+ private:
+  class Control;
+  struct StartEnd;
+  Service();
+  absl::Status ReadStart();
+  absl::Status TakeConfiguration(const protocol::control::Configuration& configuration);
+  io::Task<absl::Status> Main(Daemon& daemon);
+
+  protocol::control::Configure configure_;
+  std::shared_ptr<const config::Settings> settings_;
+  std::vector<std::pair<protocol::control::EdgeEnd, UniqueFd>> edges_;
+  std::vector<std::pair<protocol::control::ListenerEnd, UniqueFd>> listeners_;
+  UniqueFd log_end_;
+  sandbox::Backend backend_ = sandbox::Backend::kEpoll;
+  bool identity_dropped_ = false;
+  std::string layers_;
+  std::unique_ptr<io::Loop> loop_;
+  std::unique_ptr<Control> control_;
+};
+
+// The neighbours of one kind: a worker or shard each, with a handler of its own that lives on when
+// the channel behind it is replaced.
+class PeerHandler : public ipc::FrameHandler {
+ public:
+  virtual void OnUp(ipc::Channel&) {}
+  // `why` is OK when the peer just went away.
+  virtual void OnDown(const absl::Status&) {}
+};
+
+class PeerGroup {
+ public:
+  using MakeHandler = std::function<std::unique_ptr<PeerHandler>(uint32_t index, uint8_t origin)>;
+  // All must outlive the group; its tasks run in `scope`.
+  PeerGroup(io::Loop& loop, io::TaskScope& scope, const ipc::Edge& edge, ipc::Side self,
+            MakeHandler make)
+      : loop_(loop), scope_(scope), edge_(edge), self_(self), make_(std::move(make)) {}
+
+  void Attach(uint32_t index, uint8_t origin, UniqueFd end);
+  // nullptr while away.
+  ipc::Channel* channel(uint32_t index) const;
+  // The present peer after the one chosen last, so that work spreads over them; nullptr: none is
+  // there.
+  ipc::Channel* Next();
+  size_t size() const { return peers_.size(); }
+
+ private:
+  struct One {
+    uint32_t index;
+    std::unique_ptr<PeerHandler> handler;
+    std::unique_ptr<ipc::Peer> peer;
+  };
+  io::Loop& loop_;
+  io::TaskScope& scope_;
+  const ipc::Edge& edge_;
+  const ipc::Side self_;
+  MakeHandler make_;
+  std::vector<One> peers_;
+  size_t last_ = 0;
+};
+
+}  // namespace postern::service

@@ -1,0 +1,203 @@
+#include "daemons/smtpd/smtpd.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "common/log/log.h"
+
+namespace postern::smtpd {
+namespace {
+
+// policyd answers from memory; longer means that it hangs.
+constexpr absl::Duration kPolicyTimeout = absl::Seconds(60);
+// After "no descriptor left": time for sessions to end.
+constexpr absl::Duration kAcceptPause = absl::Milliseconds(100);
+
+// policyd's answers are taken by the calls that wait for them; anything else is out of place.
+class PolicydHandler final : public service::PeerHandler {
+ public:
+  absl::Status OnFrame(ipc::Frame& frame) override {
+    return DataLoss("unexpected message type ", int{frame.type});
+  }
+};
+
+}  // namespace
+
+// A session under way, in the list of all.
+struct Smtpd::Live : io::ListNode {
+  Live(Smtpd& smtpd, io::Socket socket, Client client)
+      : stream(std::move(socket)), session(smtpd, stream, std::move(client)) {
+    LinkBefore(smtpd.live_);
+  }
+  io::Socket stream;
+  Session session;
+};
+
+Smtpd::Smtpd(service::Service& service)
+    : service_(service),
+      ids_(service.origin()),
+      policyd_(service.loop(), edges_, protocol::kSmtpdPolicyd, ipc::Side::kA,
+               [](uint32_t, uint8_t) { return std::make_unique<PolicydHandler>(); }),
+      qmgr_(service.loop(), edges_, protocol::kSmtpdQmgr, ipc::Side::kA, [this](uint32_t, uint8_t) {
+        auto handler = std::make_unique<QmgrHandler>();
+        qmgr_handlers_.push_back(handler.get());
+        return handler;
+      }) {}
+
+Smtpd::~Smtpd() = default;
+
+void Smtpd::OnEdge(const protocol::control::EdgeEnd& which, UniqueFd end) {
+  switch (which.kind) {
+    case protocol::control::EdgeKind::kSmtpdPolicyd:
+      policyd_.Attach(which.peer_index, which.peer_origin, std::move(end));
+      break;
+    case protocol::control::EdgeKind::kSmtpdQmgr:
+      qmgr_.Attach(which.peer_index, which.peer_origin, std::move(end));
+      break;
+    default:
+      break;  // closed again
+  }
+}
+
+void Smtpd::OnListener(const protocol::control::ListenerEnd& which, UniqueFd end) {
+  Listening& listening = listeners_.emplace_back();
+  listening.kind = which.kind;
+  listening.name = which.name;
+  listening.listener = std::make_unique<io::Listener>(service_.loop(), std::move(end));
+  if (serving_ && !stopping_) accepting_.Spawn(AcceptFrom(listening));
+}
+
+void Smtpd::OnStop(io::Deadline) {
+  stopping_ = true;
+  stop_.Set();
+  // Idle sessions hear that we go; the others finish their message first.
+  for (io::ListNode* at = live_.next(); at != &live_; at = at->next()) {
+    auto* live = static_cast<Live*>(at);
+    if (live->session.idle()) live->stream.Interrupt();
+  }
+}
+
+io::Task<absl::Status> Smtpd::Serve() {
+  serving_ = true;
+  for (Listening& listening : listeners_) accepting_.Spawn(AcceptFrom(listening));
+  const absl::Status stopped = co_await stop_.Wait(io::Deadline::Never());
+  accepting_.RequestStop();
+  co_await accepting_.Join();
+  listeners_.clear();
+  if (!stopped.ok()) sessions_.RequestStop();
+  co_await sessions_.Join();
+  edges_.RequestStop();
+  co_await edges_.Join();
+  co_return absl::OkStatus();
+}
+
+io::Task<absl::Status> Smtpd::AcceptFrom(Listening& listening) {
+  for (;;) {
+    absl::StatusOr<UniqueFd> connection =
+        co_await listening.listener->Accept(io::Deadline::Never());
+    if (absl::IsCancelled(connection.status())) co_return connection.status();
+    if (!connection.ok()) {
+      log::Event(log::Severity::kWarning, log::kDaemonFailed)
+          .Str("stage", "accept")
+          .Error(connection.status());
+      CO_RETURN_IF_ERROR(co_await io::Sleep(service_.loop().After(kAcceptPause)));
+      continue;
+    }
+    sessions_.Spawn(RunSession(*std::move(connection), listening.kind, listening.name));
+  }
+}
+
+absl::StatusOr<Client> Smtpd::Identify(int fd, protocol::control::ListenerKind kind) const {
+  if (kind == protocol::control::ListenerKind::kSmtp) {
+    ASSIGN_OR_RETURN(SocketAddress address, io::PeerAddress(fd));
+    return Client{.address = address, .local_user = {}};
+  }
+  ucred credentials{};
+  socklen_t length = sizeof credentials;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) < 0)
+    return ErrnoStatus(errno, "peer credentials");
+  for (const protocol::control::Account& account : service_.accounts()) {
+    if (account.uid == credentials.uid) return Client{.address = {}, .local_user = account.name};
+  }
+  return Client{.address = {}, .local_user = "uid" + std::to_string(credentials.uid)};
+}
+
+io::Task<void> Smtpd::RunSession(UniqueFd fd, protocol::control::ListenerKind kind,
+                                 std::string listener) {
+  const io::Deadline began = service_.loop().Now();
+  absl::StatusOr<Client> client = Identify(fd.get(), kind);
+  if (!client.ok()) {
+    service_.loop().Close(fd.release());  // gone before we looked
+    co_return;
+  }
+  io::Socket socket(service_.loop(), std::move(fd));
+  ++connections_;
+  const std::string who =
+      client->local_user.empty() ? client->address.ip.ToString() : "user " + client->local_user;
+  log::Event(log::Severity::kInfo, log::kSmtpConnected)
+      .Str("client", who)
+      .Str("listener", listener);
+  if (sessions_.running() > static_cast<size_t>(settings().smtp.max_connections)) {
+    log::Event(log::Severity::kNotice, log::kSmtpDeferred)
+        .Str("client", who)
+        .Str("stage", "connect")
+        .Int("code", 421)
+        .Str("reason", "smtp.max_connections is reached");
+    const std::string reply = smtp::FormatReply(smtp::kTooManyConnections.Get());
+    IgnoreStatus(co_await socket.Send(reply, service_.loop().After(absl::Seconds(10))),
+                 "it is sent away in any case");
+    co_return;
+  }
+  const protocol::policy::Disconnected goodbye{.client = protocol::Ip::From(client->address.ip)};
+  Live live(*this, std::move(socket), *std::move(client));
+  co_await live.session.Serve();
+  if (live.session.accepted_by_policy()) {
+    if (ipc::Channel* channel = policyd_.channel(0); channel != nullptr) {
+      IgnoreStatus(channel->Send(channel->NewId(), goodbye), "a policyd that is gone counts anew");
+    }
+  }
+  const Session::Counters& counted = live.session.counters();
+  messages_ += counted.messages;
+  log::Event(log::Severity::kInfo, log::kSmtpDisconnected)
+      .Str("client", who)
+      .Int("commands", counted.commands)
+      .Int("messages", counted.messages)
+      .Ms("took", service_.loop().Now() - began);
+}
+
+io::Task<absl::StatusOr<protocol::policy::Verdict>> Smtpd::AskConnect(
+    const protocol::policy::ConnectQuestion& question) {
+  ipc::Channel* channel = policyd_.channel(0);
+  if (channel == nullptr) co_return Unavailable("no policy process");
+  co_return co_await channel->Call<protocol::policy::Verdict>(
+      question, service_.loop().After(kPolicyTimeout));
+}
+
+io::Task<absl::StatusOr<protocol::policy::Verdict>> Smtpd::AskRecipient(
+    const protocol::policy::RecipientQuestion& question) {
+  ipc::Channel* channel = policyd_.channel(0);
+  if (channel == nullptr) co_return Unavailable("no policy process");
+  co_return co_await channel->Call<protocol::policy::Verdict>(
+      question, service_.loop().After(kPolicyTimeout));
+}
+
+QmgrHandler* Smtpd::PickQmgr() {
+  for (size_t i = 0; i < qmgr_handlers_.size(); ++i) {
+    next_qmgr_ = (next_qmgr_ + 1) % qmgr_handlers_.size();
+    QmgrHandler* handler = qmgr_handlers_[next_qmgr_];
+    if (handler->channel() != nullptr && handler->channel()->HasRoom()) return handler;
+  }
+  return nullptr;
+}
+
+QueueId Smtpd::NextQueueId() { return ids_.Next(absl::ToUnixMillis(service_.loop().WallTime())); }
+
+void Smtpd::Count(std::vector<protocol::control::Counter>& counters) {
+  counters.push_back({.name = "sessions", .value = sessions_.running()});
+  counters.push_back({.name = "connections", .value = connections_});
+  counters.push_back({.name = "messages", .value = messages_});
+}
+
+}  // namespace postern::smtpd
