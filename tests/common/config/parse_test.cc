@@ -288,6 +288,21 @@ TEST(Parse, HostnamesAreFullyQualified) {
   }
 }
 
+TEST(Parse, TextThatIsNoTomlIsOneProblemAtItsPlace) {
+  static constexpr std::pair<std::string_view, std::string_view> kRows[] = {
+      {"domains = [}", "p.toml:1:12: this is not TOML: "},        // toml++ asserts here
+      {"a = 1\n\xc3\xbc = 2", "p.toml:2:1: this is not TOML: "},  // and calls this unreachable
+      {"a = \"x", "p.toml:1:7: this is not TOML: "},
+      {"[smtp", "p.toml:1:6: this is not TOML: "},
+      {"a = \"\xff\"", "p.toml:1:5: this is not TOML: "},
+  };
+  for (const auto& [text, expected] : kRows) {
+    const std::string complaints = Complaints(text);
+    EXPECT_TRUE(complaints.starts_with(expected)) << complaints;
+    EXPECT_EQ(complaints.find('\n'), complaints.npos) << complaints;
+  }
+}
+
 TEST(Parse, ForeignBytesAreEscapedInProblems) {
   EXPECT_EQ(Complaints(std::string(kHead) + "\"a\\u001bb\" = 1"),
             "p.toml:2:1: there is no setting a\\x1bb; docs/configuration.md has them all");
