@@ -1,7 +1,7 @@
 // common/config/settings.h — the whole configuration as typed values, after parsing and checking.
 //
 // One field here is one key of postern.toml, in the table of the struct's comment. Unit, default,
-// range and help text of each are declared once, in settings.cc, and serve parsing, `postern
+// range and help text of each are declared once, in settings_*.cc, and serve parsing, `postern
 // check`, `postern explain` and docs/configuration.md. Relative paths are under `root`.
 #pragma once
 
