@@ -17,7 +17,7 @@ namespace postern::smtp {
 enum class Utf8 : uint8_t { kRefused, kAllowed };
 
 // What stands behind the '@' (RFC 5321 §4.1.3).
-enum class DomainKind : uint8_t { kName, kIpv4Literal, kIpv6Literal, kGeneralLiteral };
+enum class DomainKind : uint8_t { kName, kIpv4Literal, kIpv6Literal };
 
 // A local part and a domain, or an address literal.
 struct Mailbox {
@@ -71,7 +71,8 @@ Parsed<ForwardPath> ParseForwardPath(std::string_view text, Utf8 utf8);
 // exist and send mail), labels of 1 to 63 octets, at most 255 in all, no dot at the end; with
 // Utf8::kAllowed also U-labels (valid UTF-8; domain.h examines them further).
 bool IsDomainName(std::string_view text, Utf8 utf8);
-// "[192.0.2.1]", "[IPv6:...]", "[tag:...]" (§4.1.3).
+// "[192.0.2.1]", "[IPv6:...]" (§4.1.3). Of general literals the tag must be registered, and none
+// but IPv6 is: others are refused.
 bool IsAddressLiteral(std::string_view text);
 
 // Local parts that mean a route by another name: user%host, host!user, "user@host" (S07).

@@ -11,6 +11,8 @@
 #include <string>
 #include <string_view>
 
+#include "common/smtp/plain_run.h"
+
 namespace postern::smtp {
 
 // What to do about CR without LF and LF without CR in content.
@@ -33,8 +35,7 @@ class DotDecoder {
     kEnd,       // the end of the data was read; what follows in the input is the next command
   };
 
-  explicit DotDecoder(BareNewlines policy, Framing framing = Framing::kDots)
-      : policy_(policy), framing_(framing) {}
+  explicit DotDecoder(BareNewlines policy, Framing framing = Framing::kDots);
 
   // Takes from the front of `input`. `piece` points into it, or to static text. The pieces together
   // do not depend on how the bytes are cut into inputs. After kEnd, not to be called again.
@@ -43,32 +44,28 @@ class DotDecoder {
   std::string_view Finish();
 
   // Of the content so far, without the dots that were taken off. Also counted: what is not handed
-  // out any more after a rejection. The CR of a newline counts when what follows it is known.
-  uint64_t octets() const { return octets_; }
-  uint64_t longest_line_octets() const;  // with its CRLF; kTextLine is what RFC 5321 promises
-  bool has_8bit() const { return eight_bit_; }
+  // out any more after a rejection. A CR counts when what follows it is known.
+  uint64_t octets() const { return run_.octets(); }
+  // With its CRLF; kTextLine is what RFC 5321 promises.
+  uint64_t longest_line_octets() const { return run_.longest_line_octets(); }
+  bool has_8bit() const { return run_.has_8bit(); }
   // A NUL is in no message format (RFC 5322 §4) and some servers cut lines at it: refuse such mail.
-  bool has_nul() const { return nul_; }
+  bool has_nul() const { return run_.has_nul(); }
   bool has_bare_newline() const { return bare_newline_; }
   bool rejected() const { return bare_newline_ && policy_ == BareNewlines::kReject; }
 
  private:
-  enum class State : uint8_t { kLineStart, kInLine, kCr, kDot, kDotCr };
+  // kDot: behind a dot that began a line, which is taken off; the CRs are not counted yet.
+  enum class State : uint8_t { kPlain, kCr, kDot, kDotCr };
 
-  size_t PlainRun(std::string_view input);
   Outcome Step(std::string_view& input, std::string_view& piece);
-  std::string_view Newline(bool bare);
-  void EndLine();
+  std::string_view Newline();
+  std::string_view BareNewline();
 
   BareNewlines policy_;
-  Framing framing_;
-  State state_ = State::kLineStart;
-  bool eight_bit_ = false;
-  bool nul_ = false;
+  State state_ = State::kPlain;
   bool bare_newline_ = false;
-  uint64_t octets_ = 0;
-  uint64_t line_octets_ = 0;
-  uint64_t longest_line_octets_ = 0;
+  PlainRun run_;
 };
 
 // Content made ready for DATA. Bare CR and LF leave as CRLF, whatever was stored: a message whose
@@ -84,10 +81,12 @@ class DotEncoder {
   bool normalised() const { return normalised_; }
 
  private:
-  enum class State : uint8_t { kLineStart, kInLine, kCr };
+  void Step(std::string_view& content, std::string& wire);
+  void Newline(std::string& wire);
 
-  State state_ = State::kLineStart;
+  bool after_cr_ = false;  // which is not written yet
   bool normalised_ = false;
+  PlainRun run_{PlainRun::Dots::kStop};
 };
 
 }  // namespace postern::smtp

@@ -20,7 +20,7 @@ class LineSplitter {
   enum class Outcome : uint8_t {
     kLine,         // `line` is the next line, without its CRLF
     kNeedMore,     // the input is used up
-    kTooLong,      // a line beyond the limit has ended; it is gone, the next one can be read
+    kTooLong,      // a line beyond the limit has ended in CRLF; it is gone, the next can be read
     kBareNewline,  // up to the next LF there was a CR without LF or the LF had no CR; all of it is
                    // gone. Answer kBareNewlineInCommand and hang up: what follows may be smuggled
   };
@@ -39,14 +39,16 @@ class LineSplitter {
   void set_max_octets(size_t max_octets) { max_octets_ = max_octets; }
 
  private:
-  Outcome Finish(std::string_view whole, std::string_view& line);
+  static Outcome Judge(std::string_view whole, std::string_view& line);
   void Release();
+  void Discard(std::string_view bytes);
+  Outcome EndDiscarded();
 
   size_t max_octets_;
-  std::string held_;           // the line begun in an earlier call
-  size_t discarded_ = 0;       // octets of an over-long line that were let go
-  bool bare_newline_ = false;  // seen in what was discarded
-  bool last_was_cr_ = false;   // the last octet discarded
+  std::string held_;      // the line begun in an earlier call
+  size_t discarded_ = 0;  // octets of an over-long line that were let go, and of them:
+  bool discarded_bare_cr_ = false;
+  bool discarded_ends_in_cr_ = false;
   bool held_is_done_ = false;  // `held_` is what the last call returned
 };
 

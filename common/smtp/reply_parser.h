@@ -1,10 +1,9 @@
 // common/smtp/reply_parser.h — reads the replies of remote servers, which are hostile input:
 // bounded in line length, lines and octets (limits.h).
 //
-// As clients must be, it is lenient in form: a bare LF ends a line, "250" alone is a reply, a
-// missing space is forgiven where nothing else can be meant. It is strict in substance: another
-// code in a later line, a code outside 200 to 599 or no code at all ends the conversation, because
-// then nobody knows which command is being answered.
+// As clients must be, it is lenient in form: a bare LF ends a line, "250" alone is a reply. It is
+// strict in substance: another code in a later line, a code outside 200 to 599 or no code at all
+// ends the conversation, because then nobody knows which command is being answered.
 #pragma once
 
 #include <cstdint>
@@ -33,12 +32,12 @@ class ReplyParser {
  private:
   Outcome Fail(std::string reason);
   Outcome TakeLine(std::string_view line);
+  void AppendText(std::string_view text);
 
   std::string line_;  // the line begun in an earlier call
   Reply reply_;
   size_t lines_ = 0;   // of the reply under way
-  size_t octets_ = 0;  // of the reply under way, lines that are complete
-  bool done_ = true;   // reply_ is complete, the next line begins anew
+  size_t octets_ = 0;  // of the reply under way, the lines that are complete
   bool failed_ = false;
   ParseError error_;
 };
