@@ -1,0 +1,82 @@
+// master: see README.md.
+#include <linux/capability.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "common/log/log.h"
+#include "daemons/master/master.h"
+
+namespace {
+
+// What master and its children need of root's powers: becoming the daemons' users and mailboxes'
+// owners, giving them what they own, ending them. Everything else leaves the bounding set for good.
+constexpr int kKept[] = {CAP_SETUID, CAP_SETGID, CAP_SETPCAP,     CAP_KILL,
+                         CAP_CHOWN,  CAP_FOWNER, CAP_DAC_OVERRIDE};
+
+void DropPowers() {
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (::geteuid() != 0) return;
+  for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability) {
+    bool keep = false;
+    for (const int kept : kKept) keep = keep || kept == capability;
+    if (!keep) ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+  }
+}
+
+[[noreturn]] void Usage() {
+  std::fprintf(stderr, "usage: master [--config FILE] [--instance]\n");
+  std::exit(2);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace postern;
+  master::Invocation invocation{.config_file = "/etc/postern/postern.toml", .instance = false};
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument == "--instance") {
+      invocation.instance = true;
+    } else if (argument == "--config" && i + 1 < argc) {
+      invocation.config_file = argv[++i];
+    } else {
+      Usage();
+    }
+  }
+  std::error_code error;
+  invocation.config_file = std::filesystem::absolute(invocation.config_file, error).string();
+  ::umask(022);
+  ::signal(SIGPIPE, SIG_IGN);
+  // epoll: master forks, and a ring does not like that.
+  absl::StatusOr<std::unique_ptr<io::Loop>> loop =
+      io::Loop::Create({.backend = io::BackendKind::kEpoll, .restrict_ring = {}});
+  if (!loop.ok()) {
+    std::fprintf(stderr, "postern: %s\n", std::string(Message(loop.status())).c_str());
+    return 1;
+  }
+  (*loop)->BeforeWait([] { log::Flush(); });
+  master::Master server(**loop, invocation);
+  if (const absl::Status prepared = server.Prepare(); !prepared.ok()) {
+    std::fprintf(stderr, "%s\n", std::string(Message(prepared)).c_str());
+    return 1;
+  }
+  DropPowers();
+  const absl::Status ended = (*loop)->Run(server.Run());
+  if (!ended.ok() && !absl::IsCancelled(ended)) {
+    std::fprintf(stderr, "postern: %s\n", std::string(Message(ended)).c_str());
+    log::Event(log::Severity::kError, log::kDaemonFailed).Error(ended);
+    log::Flush();
+    return 1;
+  }
+  log::Flush();
+  return 0;
+}
