@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -30,7 +31,7 @@ inline std::string WithoutBcc(std::string_view header) {
   return WithoutFields(header, {"Bcc", "Resent-Bcc"});
 }
 
-// The unfolded, trimmed value of the first field of that name; false if there is none.
-bool FindField(std::string_view header, std::string_view name, std::string& value);
+// The unfolded, trimmed value of the first field of that name.
+std::optional<std::string> FindField(std::string_view header, std::string_view name);
 
 }  // namespace postern::mime

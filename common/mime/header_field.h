@@ -13,8 +13,8 @@ namespace postern::mime {
 std::string FormatField(std::string_view name, std::string_view value);
 
 // What a stranger chose, made harmless as a word in a comment or field: control characters,
-// parentheses, backslashes, quotes, spaces and octets that are no UTF-8 become '?'; cut to
-// `max_octets`, at the end of a character.
+// parentheses, brackets <>, backslashes, quotes, ";", ",", spaces and octets that are no UTF-8
+// become '?'; cut to `max_octets`, at the end of a character.
 std::string Harmless(std::string_view foreign, size_t max_octets);
 
 }  // namespace postern::mime

@@ -44,7 +44,7 @@ class HeaderScanner {
   bool has_from() const { return from_ > 0; }
   bool has_date() const { return date_ > 0; }
   bool has_message_id() const { return message_id_ > 0; }
-  // Whether an octet above 127 was seen in the section (RFC 6532: the message needs SMTPUTF8).
+  // Whether an octet above 127 was seen in a value (RFC 6532: the message needs SMTPUTF8).
   bool has_8bit() const { return eight_bit_; }
   // Unfolded and trimmed, cut at kMaxValueOctets, the first kMaxDeliveredTo of them.
   const std::vector<std::string>& delivered_to() const { return delivered_to_; }
@@ -53,15 +53,16 @@ class HeaderScanner {
   enum class State : uint8_t { kLineStart, kCrAtLineStart, kName, kNameSpace, kValue, kEnded };
 
   size_t Take(std::string_view piece);
+  size_t TakeValue(std::string_view piece);
   void BeginLine(char c);
   void EndName();
   void EndField();
-  void EndSection(uint64_t octets_of_body);
+  void EndSection(uint64_t line_in_header);
 
   Values values_;
   State state_ = State::kLineStart;
   uint64_t octets_ = 0;
-  uint64_t line_octets_ = 0;  // of the line that may turn out to be body
+  uint64_t line_octets_ = 0;  // of the line that may yet turn out to be body
   int fields_ = 0;
   int received_ = 0;
   int from_ = 0;
@@ -70,7 +71,6 @@ class HeaderScanner {
   int return_path_ = 0;
   int delivered_to_count_ = 0;
   bool eight_bit_ = false;
-  bool line_eight_bit_ = false;
   bool keeping_ = false;  // the field at hand is one whose value is kept
   std::string name_;      // lower-case
   std::string value_;
