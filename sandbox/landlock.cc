@@ -53,8 +53,12 @@ uint64_t FsRights(int abi) {
 }
 
 absl::Status AllowPath(int ruleset, const PathGrant& grant, uint64_t known) {
-  UniqueFd path(::open(grant.path.c_str(), O_PATH | O_CLOEXEC));
-  if (!path) return ErrnoStatus(errno, "landlock: open ", grant.path);
+  UniqueFd own;
+  if (grant.opened == nullptr) {
+    own.reset(::open(grant.path.c_str(), O_PATH | O_CLOEXEC));
+    if (!own) return ErrnoStatus(errno, "landlock: open ", grant.path);
+  }
+  const UniqueFd& path = grant.opened == nullptr ? own : *grant.opened;
   struct stat about;
   if (::fstat(path.get(), &about) < 0) return ErrnoStatus(errno, "landlock: stat ", grant.path);
   PathBeneath rule{.allowed_access = grant.rights & known, .parent_fd = path.get()};

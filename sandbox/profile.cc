@@ -135,7 +135,8 @@ ProfileBuilder& ProfileBuilder::AllowFileReading(std::string_view why) {
 
 ProfileBuilder& ProfileBuilder::AllowFilesBelow(const std::vector<std::string>& paths,
                                                 uint64_t rights, std::string_view why) {
-  for (const std::string& path : paths) profile_.paths.push_back({path, rights});
+  for (const std::string& path : paths)
+    profile_.paths.push_back({.path = path, .rights = rights, .opened = {}});
   AllowFileReading(why);
   if (profile_.backend == Backend::kUring) {
     AllowRing({IORING_OP_OPENAT2, IORING_OP_WRITE, IORING_OP_FSYNC, IORING_OP_RENAMEAT,
@@ -145,6 +146,15 @@ ProfileBuilder& ProfileBuilder::AllowFilesBelow(const std::vector<std::string>& 
   } else {
     AllowAll({"openat2", "pwrite64", "fsync", "fdatasync", "renameat2", "linkat", "unlinkat"}, why);
   }
+  return *this;
+}
+
+ProfileBuilder& ProfileBuilder::AllowFilesBelow(UniqueFd directory, uint64_t rights,
+                                                std::string_view why) {
+  AllowFilesBelow(std::vector<std::string>{}, rights, why);
+  profile_.paths.push_back({.path = "a directory opened before",
+                            .rights = rights,
+                            .opened = std::make_shared<UniqueFd>(std::move(directory))});
   return *this;
 }
 

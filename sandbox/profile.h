@@ -9,10 +9,13 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "common/base/unique_fd.h"
 
 namespace postern::sandbox {
 
@@ -39,10 +42,13 @@ struct SyscallRule {
   std::optional<int> refuse_with;   // errno instead of the call; none: allowed
 };
 
-// Rights below one path (LANDLOCK_ACCESS_FS_* bits).
+// Rights below one path (LANDLOCK_ACCESS_FS_* bits). `opened`, if set, is the path's descriptor,
+// opened while the process could still walk there; otherwise the path is opened by the user it runs
+// as.
 struct PathGrant {
   std::string path;
   uint64_t rights = 0;
+  std::shared_ptr<UniqueFd> opened;
 };
 
 struct Limit {
@@ -93,6 +99,8 @@ class ProfileBuilder {
   // Opening, writing, syncing, renaming and removing, below `paths` only.
   ProfileBuilder& AllowFilesBelow(const std::vector<std::string>& paths, uint64_t rights,
                                   std::string_view why);
+  // The same for one directory that is open already.
+  ProfileBuilder& AllowFilesBelow(UniqueFd directory, uint64_t rights, std::string_view why);
   ProfileBuilder& AllowConnectPorts(std::vector<uint16_t> ports);
   ProfileBuilder& AllowAnyConnectPort();
   ProfileBuilder& Limit(__rlimit_resource resource, uint64_t value);

@@ -13,11 +13,13 @@ namespace postern::sandbox {
 Profile SmtpdProfile(Backend backend);
 Profile PolicydProfile(Backend backend);
 Profile ResolvdProfile(Backend backend);
-Profile QmgrProfile(Backend backend, const std::string& spool);
+// `spool`: the spool directory, opened before root's powers went.
+Profile QmgrProfile(Backend backend, UniqueFd spool);
 // `unix_sockets`: a route or the smart host is an LMTP socket.
 Profile SmtpcProfile(Backend backend, bool unix_sockets);
 Profile LocaldProfile(Backend backend);
-Profile DeliverProfile(Backend backend, const std::string& mailbox_directory);
+// `mailbox`: the Maildir, or the directory the mbox is in.
+Profile DeliverProfile(Backend backend, UniqueFd mailbox);
 Profile BouncedProfile(Backend backend);
 
 }  // namespace postern::sandbox
