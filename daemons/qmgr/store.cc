@@ -37,11 +37,11 @@ std::string Store::SegmentName(uint64_t number) {
 }
 
 io::Task<absl::StatusOr<Location>> Store::Commit(uint64_t queue_id, std::string body,
-                                                 std::string content) {
+                                                 std::string content, Why why) {
   Waiter waiter;
   pending_octets_ += OctetsOf(body.size(), content.size());
   pending_.push_back(
-      {RecordType::kMessage, queue_id, std::move(body), std::move(content), &waiter});
+      {RecordType::kMessage, queue_id, std::move(body), std::move(content), &waiter, why});
   ++urgent_;
   work_.Set();
   // Not to be cut short: the record is on its way, and its end must be known.
@@ -56,7 +56,7 @@ io::Task<absl::StatusOr<Location>> Store::Commit(uint64_t queue_id, std::string 
 
 void Store::Append(RecordType type, uint64_t queue_id, std::string body) {
   pending_octets_ += OctetsOf(body.size(), 0);
-  pending_.push_back({type, queue_id, std::move(body), {}, nullptr});
+  pending_.push_back({type, queue_id, std::move(body), {}, nullptr, Why::kNewMail});
   ++appended_;
   work_.Set();
 }
@@ -202,8 +202,9 @@ void Store::BatchFailed(std::vector<Pending>& batch, const absl::Status& why) {
     }
     item.waiter->status = why;
     item.waiter->done.Set();
+    if (item.why == Why::kCopy) continue;
     ++appended_;
-    again.push_back({RecordType::kRemove, item.queue_id, {}, {}, nullptr});
+    again.push_back({RecordType::kRemove, item.queue_id, {}, {}, nullptr, Why::kNewMail});
   }
   for (auto item = again.rbegin(); item != again.rend(); ++item) {
     pending_octets_ += OctetsOf(item->body.size(), 0);

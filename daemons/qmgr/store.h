@@ -76,8 +76,10 @@ class Store {
   // Appends a message and waits until it is durable.
   // Errors: kResourceExhausted  no room for new mail; others: the write failed. In both cases the
   //         message is not in the queue, now or after a restart.
+  //         kCopy: the message stays where it was (it is copied forward, to free its old segment).
+  enum class Why { kNewMail, kCopy };
   io::Task<absl::StatusOr<Location>> Commit(uint64_t queue_id, std::string body,
-                                            std::string content);
+                                            std::string content, Why why);
 
   // Appends a record about a message. It becomes durable with the next batch, at the latest after
   // kLazyDelay. Survives the failure of a batch: it is appended again.
@@ -137,6 +139,7 @@ class Store {
     std::string body;
     std::string content;
     Waiter* waiter = nullptr;  // kMessage: who waits; nullptr otherwise
+    Why why = Why::kNewMail;
   };
   struct Written {
     RecordType type;

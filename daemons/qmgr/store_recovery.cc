@@ -38,6 +38,12 @@ class Store::Recovery {
  private:
   io::Task<absl::Status> ReadSegment(uint64_t number);
   io::Task<bool> ReadIndex(uint64_t number, Segment& segment);
+  // What of a segment was read: `bytes` begins at `offset` of the file.
+  struct Window {
+    std::string bytes;
+    uint64_t offset = 0;
+  };
+  static io::Task<absl::Status> Fill(DiskFile& file, Window& window, size_t octets);
   io::Task<absl::Status> Scan(uint64_t number, Segment& segment);
   bool Apply(const RecordHeader& header, std::string_view body, Location where);
   void ApplyAttempt(RecoveredMessage& message, const AttemptRecord& attempt);
@@ -137,58 +143,68 @@ io::Task<bool> Store::Recovery::ReadIndex(uint64_t number, Segment& segment) {
   co_return true;
 }
 
+// Sees to it that the window holds `octets`, as far as the file goes.
+io::Task<absl::Status> Store::Recovery::Fill(DiskFile& file, Window& window, size_t octets) {
+  if (window.bytes.size() >= octets) co_return absl::OkStatus();
+  const size_t had = window.bytes.size();
+  window.bytes.resize(std::max(octets, kReadOctets));
+  CO_ASSIGN_OR_RETURN(const size_t got,
+                      co_await file.Read(window.bytes.data() + had, window.bytes.size() - had,
+                                         window.offset + had));
+  window.bytes.resize(had + got);
+  co_return absl::OkStatus();
+}
+
 io::Task<absl::Status> Store::Recovery::Scan(uint64_t number, Segment& segment) {
-  std::string buffer;
-  uint64_t offset = kSegmentHeaderOctets;  // of the buffer's first octet
-  const auto fill = [&](size_t octets) -> io::Task<absl::Status> {
-    if (buffer.size() >= octets) co_return absl::OkStatus();
-    const size_t had = buffer.size();
-    buffer.resize(std::max(octets, kReadOctets));
-    CO_ASSIGN_OR_RETURN(
-        const size_t got,
-        co_await segment.file->Read(buffer.data() + had, buffer.size() - had, offset + had));
-    buffer.resize(had + got);
-    co_return absl::OkStatus();
-  };
+  Window window{.bytes = {}, .offset = kSegmentHeaderOctets};
+  size_t at = 0;  // within the window; what lies before is dropped before the next read
   std::string why;
   for (;;) {
-    CO_RETURN_IF_ERROR(co_await fill(kRecordHeaderOctets));
-    if (buffer.size() < kRecordHeaderOctets) break;
-    const Parsed<RecordHeader> header = DecodeRecordHeader(buffer);
+    if (window.bytes.size() - at < kReadOctets / 2) {
+      window.bytes.erase(0, at);
+      window.offset += std::exchange(at, 0);
+    }
+    CO_RETURN_IF_ERROR(co_await Fill(*segment.file, window, at + kRecordHeaderOctets));
+    const std::string_view head = std::string_view(window.bytes).substr(at, kRecordHeaderOctets);
+    const Parsed<RecordHeader> header = DecodeRecordHeader(head);
     if (!header.has_value()) {
-      const std::string_view head = std::string_view(buffer).substr(0, kRecordHeaderOctets);
-      if (std::any_of(head.begin(), head.end(), [](char c) { return c != '\0'; }))
+      if (std::any_of(head.begin(), head.end(), [](char c) { return c != '\0'; })) {
         why = header.error().reason;
+      }
       break;
     }
     if (header->type == RecordType::kSeal) break;
+    const uint64_t offset = window.offset + at;
     if (header->total() > segment.octets - offset) {
       why = "a record longer than the segment";
       break;
     }
-    CO_RETURN_IF_ERROR(co_await fill(header->total()));
-    const std::string_view record = std::string_view(buffer).substr(0, header->total());
+    CO_RETURN_IF_ERROR(co_await Fill(*segment.file, window, at + header->total()));
+    const std::string_view record = std::string_view(window.bytes).substr(at, header->total());
+    const Location where{.segment = number,
+                         .offset = static_cast<uint32_t>(offset),
+                         .octets = static_cast<uint32_t>(header->total())};
+    if (record.size() < header->total()) {
+      why = "a record that is cut off";
+      break;
+    }
     const std::string_view body = record.substr(kRecordHeaderOctets, header->body_octets);
-    if (record.size() < header->total() || !CheckBody(*header, number, body) ||
+    if (!CheckBody(*header, number, body) ||
         !CheckContent(*header, record.substr(kRecordHeaderOctets + header->body_octets,
                                              header->content_octets))) {
       why = "a record that is not whole";
       break;
     }
-    if (!Apply(*header, body,
-               {.segment = number,
-                .offset = static_cast<uint32_t>(offset),
-                .octets = static_cast<uint32_t>(header->total())})) {
+    if (!Apply(*header, body, where)) {
       why = "a record that does not decode";
       break;
     }
-    offset += header->total();
-    buffer.erase(0, header->total());
+    at += header->total();
   }
-  segment.used = offset;
+  segment.used = window.offset + at;
   if (!why.empty()) {
-    report_.remarks.push_back(StrCat(SegmentName(number), ": ends at octet ", offset, " (", why,
-                                     "): what follows was never acknowledged"));
+    report_.remarks.push_back(StrCat(SegmentName(number), ": ends at octet ", segment.used, " (",
+                                     why, "): what follows was never acknowledged"));
   }
   co_return absl::OkStatus();
 }

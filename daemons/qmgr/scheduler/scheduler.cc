@@ -160,6 +160,7 @@ std::optional<Job> Scheduler::Next(Route route_kind, int64_t now_us) {
     if (sender.lines[route].linked()) sender.turns[route].LinkBefore(turns_[route]);
     return Job{.job_id = unit.job_id,
                .message_id = unit.message->id,
+               .route = route_kind,
                .destination = destination.name,
                .recipients = unit.recipients,
                .attempts = unit.attempts};
@@ -338,6 +339,15 @@ uint64_t Scheduler::FlushDestination(std::string_view destination, int64_t now_u
 uint64_t Scheduler::FlushAll(int64_t now_us) {
   for (const auto& [id, message] : messages_) Flush(id, now_us);
   return messages_.size();
+}
+
+bool Scheduler::HasJob(uint64_t message_id) const {
+  const auto found = messages_.find(message_id);
+  return found != messages_.end() &&
+         std::any_of(found->second->units.begin(), found->second->units.end(),
+                     [](const std::unique_ptr<Unit>& unit) {
+                       return unit->state == Unit::State::kInFlight;
+                     });
 }
 
 std::optional<int64_t> Scheduler::NextWakeup() const {

@@ -49,6 +49,7 @@ struct UnitSpec {
 struct Job {
   uint64_t job_id = 0;
   uint64_t message_id = 0;
+  Route route = Route::kRemote;
   std::string destination;
   std::vector<uint32_t> recipients;
   uint32_t attempts = 0;  // before this one
@@ -106,6 +107,9 @@ class Scheduler {
 
   // When something becomes due that is not now; nullopt: never.
   std::optional<int64_t> NextWakeup() const;
+
+  // Whether a unit of the message is with a worker.
+  bool HasJob(uint64_t message_id) const;
 
   size_t messages() const { return messages_.size(); }
   size_t in_flight() const { return jobs_.size(); }

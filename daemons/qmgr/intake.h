@@ -1,0 +1,67 @@
+// daemons/qmgr/intake.h — messages coming in from one smtpd (or bounced): the receiving side of
+// common/ipc/protocol/submission.h.
+//
+// The submitter may be in somebody's hands: it can open so many streams and no more, ids must carry
+// its origin and be new, content waits in memory up to a bound and goes to a file of its own beyond
+// it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "common/ipc/protocol/submission.h"
+#include "common/service/service.h"
+#include "daemons/qmgr/queue.h"
+
+namespace postern::qmgr {
+
+// What all intakes of a qmgr share.
+struct IntakeTotals {
+  // Content in memory of all streams together: beyond it new streams are refused with 452.
+  static constexpr uint64_t kMaxBufferedOctets = 64u << 20;
+  uint64_t buffered_octets = 0;
+  uint64_t streams = 0;
+  uint64_t accepted = 0;
+  uint64_t refused = 0;
+  bool stopping = false;
+  bool full = false;  // the disk: said in the log when it changes
+};
+
+class Intake final : public service::PeerHandler {
+ public:
+  Intake(Queue& queue, IntakeTotals& totals, io::TaskScope& work, uint8_t origin)
+      : queue_(queue), totals_(totals), work_(work), origin_(origin) {}
+  ~Intake() override;
+
+  absl::Status OnFrame(ipc::Frame& frame) override;
+  void OnUp(ipc::Channel& channel) override { channel_ = &channel; }
+  void OnDown(const absl::Status& why) override;
+
+ private:
+  struct Stream;
+
+  absl::Status OnSubmit(uint32_t id, protocol::submission::Submit submit);
+  absl::Status OnRecipients(Stream& stream, protocol::submission::Recipients piece);
+  void OnContent(uint32_t id, Stream& stream, std::string_view bytes);
+  void OnEnd(uint32_t id, std::shared_ptr<Stream> stream);
+  void Refuse(uint32_t id, Stream& stream, uint16_t code, std::string enhanced, std::string text);
+  void SendDone(uint32_t id, protocol::submission::Outcome outcome,
+                const protocol::ReplyText& reply);
+  io::Task<void> WriteFile(uint32_t id, std::shared_ptr<Stream> stream);
+  io::Task<absl::Status> WriteFileUntilEnd(uint32_t id, Stream& stream);
+  io::Task<void> Commit(uint32_t id, std::shared_ptr<Stream> stream);
+  void Credit(uint32_t id, uint64_t octets);
+  MessageRecord RecordOf(Stream& stream) const;
+  void Release(Stream& stream);
+
+  Queue& queue_;
+  IntakeTotals& totals_;
+  io::TaskScope& work_;
+  const uint8_t origin_;
+  ipc::Channel* channel_ = nullptr;
+  uint64_t generation_ = 0;  // of the channel: answers do not go to a successor
+  std::unordered_map<uint32_t, std::shared_ptr<Stream>> streams_;
+};
+
+}  // namespace postern::qmgr

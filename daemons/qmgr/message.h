@@ -1,0 +1,56 @@
+// daemons/qmgr/message.h — a queued message as it is held in memory: small, the rest is in the log.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemons/qmgr/store.h"
+
+namespace postern::qmgr {
+
+// Which recipients are done with; 64 of them without an allocation.
+class DoneSet {
+ public:
+  void Resize(size_t recipients) {
+    if (recipients > 64) many_ = std::make_unique<std::vector<bool>>(recipients, false);
+  }
+  bool Has(size_t index) const { return many_ ? (*many_)[index] : (few_ >> index & 1) != 0; }
+  void Add(size_t index) {
+    if (many_) {
+      (*many_)[index] = true;
+    } else {
+      few_ |= uint64_t{1} << index;
+    }
+  }
+
+ private:
+  uint64_t few_ = 0;
+  std::unique_ptr<std::vector<bool>> many_;
+};
+
+struct QueuedMessage {
+  uint64_t id = 0;
+  Location where;
+  Location last_attempt;
+  int64_t arrival_us = 0;
+  uint64_t octets = 0;
+  uint32_t recipients = 0;
+  uint32_t left = 0;  // not done yet
+  uint32_t attempts = 0;
+  DoneSet done;
+  bool held = false;
+  bool null_sender = false;
+  bool in_file = false;
+  bool delay_notified = false;
+  bool wants_success = false;  // some recipient has NOTIFY=SUCCESS
+  uint16_t busy = 0;           // tasks that work on it; it is not removed under their hands
+  bool removed = false;
+  int64_t next_attempt_us = 0;  // wall clock, for people; 0: now
+  std::unique_ptr<std::string> hold_reason;
+  // The message itself from its commit until it was first handed out, as far as there is room.
+  std::shared_ptr<const LoadedMessage> cached;
+};
+
+}  // namespace postern::qmgr
