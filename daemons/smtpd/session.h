@@ -15,11 +15,11 @@
 #include "common/io/stream.h"
 #include "common/ipc/protocol/smtpd_policyd.h"
 #include "common/mime/header_scanner.h"
+#include "common/service/submission.h"
 #include "common/smtp/command.h"
 #include "common/smtp/dot_stream.h"
 #include "common/smtp/line_splitter.h"
 #include "common/smtp/replies.h"
-#include "daemons/smtpd/submission.h"
 
 namespace postern::smtpd {
 
@@ -35,7 +35,7 @@ class SessionHost {
   virtual io::Task<absl::StatusOr<protocol::policy::Verdict>> AskRecipient(
       const protocol::policy::RecipientQuestion& question) = 0;
   // The queue manager for the next message; nullptr: none is there.
-  virtual QmgrHandler* PickQmgr() = 0;
+  virtual service::QmgrHandler* PickQmgr() = 0;
   virtual QueueId NextQueueId() = 0;
   virtual bool stopping() const = 0;
 };
@@ -135,7 +135,7 @@ class Session {
   // While content comes.
   struct Content {
     QueueId id;
-    std::unique_ptr<Submission> submission;  // nullptr: swallowed
+    std::unique_ptr<service::Submission> submission;  // nullptr: swallowed
     mime::HeaderScanner header;
     std::optional<smtp::DotDecoder> decoder;  // none: BINARYMIME, octets as they are
     uint64_t octets = 0;

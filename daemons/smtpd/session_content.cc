@@ -74,9 +74,9 @@ absl::Status Session::BeginSubmission(smtp::Framing framing) {
   }
   content_->id = host_.NextQueueId();
   if (recipients_.empty()) return absl::OkStatus();  // all discarded: swallowed
-  QmgrHandler* qmgr = host_.PickQmgr();
+  service::QmgrHandler* qmgr = host_.PickQmgr();
   if (qmgr == nullptr) return Unavailable("no queue manager");
-  content_->submission = std::make_unique<Submission>(*qmgr);
+  content_->submission = std::make_unique<service::Submission>(*qmgr);
   return content_->submission->Begin(MakeSubmit(), recipients_);
 }
 

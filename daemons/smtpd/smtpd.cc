@@ -41,7 +41,7 @@ Smtpd::Smtpd(service::Service& service)
       policyd_(service.loop(), edges_, protocol::kSmtpdPolicyd, ipc::Side::kA,
                [](uint32_t, uint8_t) { return std::make_unique<PolicydHandler>(); }),
       qmgr_(service.loop(), edges_, protocol::kSmtpdQmgr, ipc::Side::kA, [this](uint32_t, uint8_t) {
-        auto handler = std::make_unique<QmgrHandler>();
+        auto handler = std::make_unique<service::QmgrHandler>();
         qmgr_handlers_.push_back(handler.get());
         return handler;
       }) {}
@@ -183,10 +183,10 @@ io::Task<absl::StatusOr<protocol::policy::Verdict>> Smtpd::AskRecipient(
       question, service_.loop().After(kPolicyTimeout));
 }
 
-QmgrHandler* Smtpd::PickQmgr() {
+service::QmgrHandler* Smtpd::PickQmgr() {
   for (size_t i = 0; i < qmgr_handlers_.size(); ++i) {
     next_qmgr_ = (next_qmgr_ + 1) % qmgr_handlers_.size();
-    QmgrHandler* handler = qmgr_handlers_[next_qmgr_];
+    service::QmgrHandler* handler = qmgr_handlers_[next_qmgr_];
     if (handler->channel() != nullptr && handler->channel()->HasRoom()) return handler;
   }
   return nullptr;

@@ -32,7 +32,7 @@ class Smtpd final : public service::Daemon, public SessionHost {
       const protocol::policy::ConnectQuestion& question) override;
   io::Task<absl::StatusOr<protocol::policy::Verdict>> AskRecipient(
       const protocol::policy::RecipientQuestion& question) override;
-  QmgrHandler* PickQmgr() override;
+  service::QmgrHandler* PickQmgr() override;
   QueueId NextQueueId() override;
   bool stopping() const override { return stopping_; }
 
@@ -55,7 +55,7 @@ class Smtpd final : public service::Daemon, public SessionHost {
   io::TaskScope accepting_;
   io::TaskScope sessions_;
   service::PeerGroup policyd_;
-  std::vector<QmgrHandler*> qmgr_handlers_;  // owned by qmgr_
+  std::vector<service::QmgrHandler*> qmgr_handlers_;  // owned by qmgr_
   service::PeerGroup qmgr_;
   size_t next_qmgr_ = 0;
   std::deque<Listening> listeners_;

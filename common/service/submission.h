@@ -1,4 +1,5 @@
-// daemons/smtpd/submission.h — one message on its way from a session to qmgr.
+// common/service/submission.h — one message on its way to qmgr, from smtpd or bounced (the sending
+// side of common/ipc/protocol/submission.h).
 #pragma once
 
 #include <string>
@@ -11,12 +12,12 @@
 #include "common/ipc/protocol/smtpd_qmgr.h"
 #include "common/service/service.h"
 
-namespace postern::smtpd {
+namespace postern::service {
 
 class Submission;
 
 // One qmgr: the submissions under way there.
-class QmgrHandler final : public service::PeerHandler {
+class QmgrHandler final : public PeerHandler {
  public:
   absl::Status OnFrame(ipc::Frame& frame) override;
   void OnUp(ipc::Channel& channel) override { channel_ = &channel; }
@@ -63,4 +64,4 @@ class Submission {
   io::Event changed_;
 };
 
-}  // namespace postern::smtpd
+}  // namespace postern::service

@@ -1,9 +1,9 @@
-#include "daemons/smtpd/submission.h"
+#include "common/service/submission.h"
 
 #include <algorithm>
 #include <utility>
 
-namespace postern::smtpd {
+namespace postern::service {
 
 namespace submission = protocol::submission;
 
@@ -109,4 +109,4 @@ void Submission::Cancel() {
   id_ = 0;
 }
 
-}  // namespace postern::smtpd
+}  // namespace postern::service
