@@ -1,0 +1,67 @@
+// daemons/smtpc/smtpc.h — the client process: takes jobs from qmgr, finds where they go, and brings
+// them there over connections that are kept for a while.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <unordered_map>
+
+#include "common/ipc/protocol/qmgr_smtpc.h"
+#include "common/service/service.h"
+#include "daemons/smtpc/resolver.h"
+#include "daemons/smtpc/transfer.h"
+
+namespace postern::smtpc {
+
+class Smtpc final : public service::Daemon {
+ public:
+  static constexpr uint32_t kCapacity = 500;  // jobs at once, from each qmgr
+  static constexpr size_t kMaxIdle = 200;     // connections kept
+
+  explicit Smtpc(service::Service& service);
+
+  void OnEdge(const protocol::control::EdgeEnd& which, UniqueFd end) override;
+  void OnStop(io::Deadline) override { stop_.Set(); }
+  io::Task<absl::Status> Serve() override;
+  void Count(std::vector<protocol::control::Counter>& counters) override;
+
+ private:
+  class QmgrHandler;
+  struct Idle {
+    std::string key;
+    std::unique_ptr<Connection> connection;
+    io::Deadline until;
+  };
+  // How a job ended.
+  struct Ended {
+    std::vector<protocol::delivery::Result> results;
+    protocol::delivery::Destination destination = protocol::delivery::Destination::kHealthy;
+    std::string reason;
+  };
+
+  io::Task<void> RunJob(QmgrHandler& qmgr, uint64_t generation, uint32_t frame_id,
+                        std::unique_ptr<Work> work);
+  io::Task<Ended> Deliver(const Work& work);
+  io::Task<absl::StatusOr<std::unique_ptr<Connection>>> Connect(const Target& target, bool lmtp,
+                                                                smtp::Reply& refusal);
+  io::Task<std::unique_ptr<Connection>> TakeIdle(std::string key);
+  void Keep(std::string key, std::unique_ptr<Connection> connection);
+  io::Task<absl::Status> CloseIdle();
+  static Ended AllFor(const Work& work, protocol::delivery::Outcome outcome, std::string status,
+                      std::string reason);
+  void LogResults(const Work& work, const Ended& ended) const;
+
+  service::Service& service_;
+  io::TaskScope edges_;
+  io::TaskScope jobs_;
+  io::TaskScope background_;
+  service::PeerGroup resolvd_;
+  service::PeerGroup qmgr_;
+  Resolver resolver_;
+  std::list<Idle> idle_;  // the oldest first
+  io::Event stop_;
+  uint64_t transferred_ = 0;
+  uint64_t connections_ = 0;
+};
+
+}  // namespace postern::smtpc
