@@ -1,376 +1,391 @@
 #include "daemons/qmgr/scheduler/scheduler.h"
 
 #include <algorithm>
-#include <cmath>
+#include <utility>
 
 #include "common/base/check.h"
 
 namespace postern::qmgr {
+namespace {
 
-Scheduler::~Scheduler() = default;
+// Nobody's mail is older; keeps sums of moments and ages far from overflow.
+constexpr int64_t kOldestUs = int64_t{100} * 366 * 86'400 * 1'000'000;
 
-// first * 2^(attempts-1), at most the longest, give or take the jitter.
-int64_t Scheduler::Backoff(uint32_t attempts) {
-  const uint32_t doublings = std::min<uint32_t>(attempts == 0 ? 0 : attempts - 1, 40);
-  const double wait = std::min(static_cast<double>(options_.retry_first_us) * std::exp2(doublings),
-                               static_cast<double>(options_.retry_longest_us));
-  std::uniform_real_distribution<double> around(1 - options_.jitter, 1 + options_.jitter);
-  return std::max<int64_t>(1, static_cast<int64_t>(wait * around(random_)));
+uint64_t LineKey(uint32_t sender, uint32_t destination) {
+  return uint64_t{destination} << 32 | sender;
 }
 
-Scheduler::Destination& Scheduler::DestinationFor(Route route, const std::string& name) {
+}  // namespace
+
+Scheduler::Scheduler(const SchedulerOptions& options) : options_(options), random_(options.seed) {}
+
+std::string Scheduler::KeyOf(Route route, std::string_view name) {
   std::string key(1, static_cast<char>('0' + static_cast<int>(route)));
   key += name;
-  std::unique_ptr<Destination>& destination = destinations_[key];
-  if (destination == nullptr) {
-    destination = std::make_unique<Destination>();
-    destination->name = name;
-    destination->route = route;
-    destination->window = std::min(options_.initial_window, options_.max_window);
-  }
-  return *destination;
+  return key;
 }
 
-Scheduler::Sender& Scheduler::SenderFor(std::string_view key) {
-  const auto found = senders_.find(key);
-  if (found != senders_.end()) return *found->second;
-  auto sender = std::make_unique<Sender>();
-  sender->key = key;
-  for (Sender::Turn& turn : sender->turns) turn.sender = sender.get();
-  return *(senders_[std::string(key)] = std::move(sender));
+void Scheduler::Tick(int64_t now_us) { now_us_ = std::max(now_us_, now_us); }
+
+uint32_t Scheduler::DestinationFor(Route route, std::string_view name, bool fresh) {
+  std::string key = KeyOf(route, name);
+  const auto [found, is_new] = destination_of_.try_emplace(std::move(key), kNone);
+  if (is_new) {
+    const uint32_t slot = found->second = destinations_.New();
+    Destination& made = destinations_[slot];
+    made.name = name;
+    made.route = route;
+    made.window = std::max<uint32_t>(1, std::min(options_.initial_window, options_.max_window));
+    made.learned = fresh ? Standing::kUnknown : Standing::kTrouble;
+    return slot;
+  }
+  const uint32_t slot = found->second;
+  Destination& destination = destinations_[slot];
+  if (std::exchange(destination.idle, false)) {
+    Unlink(idle_, slot, DestinationLinks());
+    --idle_count_;
+  }
+  // Known from a restart only, by mail that failed before; now it gets the chance of a new one.
+  if (fresh && destination.learned == Standing::kTrouble) {
+    destination.learned = Standing::kUnknown;
+    LetGo(slot);
+  }
+  return slot;
+}
+
+uint32_t Scheduler::SenderFor(std::string_view key) {
+  const auto found = sender_of_.find(key);
+  if (found != sender_of_.end()) return found->second;
+  const uint32_t slot = senders_.New();
+  senders_[slot].key = key;
+  return sender_of_[std::string(key)] = slot;
 }
 
 void Scheduler::Add(uint64_t message_id, std::string_view sender, std::vector<UnitSpec> units,
-                    uint32_t attempts, int64_t due_us, int64_t now_us) {
-  std::unique_ptr<Message>& message = messages_[message_id];
-  CHECK(message == nullptr);
-  message = std::make_unique<Message>();
-  message->id = message_id;
-  message->sender = &SenderFor(sender);
-  ++message->sender->messages;
+                    uint32_t attempts, int64_t due_us, int64_t now_us, Origin origin) {
+  Tick(now_us);
+  const uint32_t slot = messages_.New();
+  CHECK(ids_.emplace(message_id, slot).second);
+  Message& message = messages_[slot];
+  message.id = message_id;
+  message.born_us = now_us_ - std::clamp<int64_t>(origin.age_us, 0, kOldestUs);
+  message.added_us = now_us_;
+  message.grace_us = now_us_ + options_.retry_first_us;
+  message.null_sender = origin.null_sender;
+  message.late_told = origin.delay_told;
+  message.sender = SenderFor(sender);
+  ++senders_[message.sender].messages;
+  SetAge(slot);
   for (UnitSpec& spec : units) {
-    Destination& destination = DestinationFor(spec.route, spec.destination);
+    const uint32_t destination = DestinationFor(spec.route, spec.destination, attempts == 0);
     for (size_t at = 0; at < spec.recipients.size(); at += kMaxRecipientsPerUnit) {
       const size_t end = std::min(spec.recipients.size(), at + kMaxRecipientsPerUnit);
-      auto unit = std::make_unique<Unit>();
-      unit->message = message.get();
-      unit->destination = &destination;
-      unit->recipients.assign(spec.recipients.begin() + static_cast<ptrdiff_t>(at),
-                              spec.recipients.begin() + static_cast<ptrdiff_t>(end));
-      unit->attempts = attempts;
-      ++destination.units;
-      Unit* added = message->units.emplace_back(std::move(unit)).get();
-      if (due_us > now_us) {
-        Wait(*added, due_us);
-      } else {
-        PutInLine(*added);
-      }
+      const uint32_t unit = units_.New();
+      Unit& made = units_[unit];
+      made.message = slot;
+      made.destination = destination;
+      made.attempts = static_cast<uint16_t>(std::min<uint32_t>(attempts, UINT16_MAX));
+      made.recipients.Assign(std::span(spec.recipients).subspan(at, end - at));
+      ++destinations_[destination].units;
+      PushBack(message.units, unit, SiblingLinks());
+      due_us > now_us_ ? Wait(unit, due_us) : PutInLine(unit);
     }
+    if (spec.recipients.empty() && destinations_[destination].units == 0) MakeIdle(destination);
   }
 }
 
-void Scheduler::Wait(Unit& unit, int64_t due_us) {
-  unit.state = Unit::State::kWaiting;
-  unit.due_us = due_us;
-  unit.timer = timers_.emplace(due_us, &unit).first;
+void Scheduler::Wait(uint32_t slot, int64_t due_us) {
+  Unit& unit = units_[slot];
+  unit.state = State::kWaiting;
+  unit.due_or_job = due_us;
+  PushBack(destinations_[unit.destination].waiting, slot, UnitLinks());
+  timers_.Add(due_us, slot, UnitPlace());
 }
 
-void Scheduler::PutInLine(Unit& unit) {
-  unit.state = Unit::State::kInLine;
-  Destination& destination = *unit.destination;
-  ++destination.waiting;
-  std::unique_ptr<Line>& line = destination.lines[unit.message->sender];
-  if (line == nullptr) {
-    line = std::make_unique<Line>();
-    line->sender = unit.message->sender;
-    line->destination = &destination;
+// Due: behind what its sender has for the destination already.
+void Scheduler::PutInLine(uint32_t slot) {
+  Unit& unit = units_[slot];
+  const Message& message = messages_[unit.message];
+  ++due_count_;
+  ++destinations_[unit.destination].due;
+  if (message.lost_jobs > 0) {
+    unit.state = State::kSuspect;
+    PushBack(RouteOf(unit).suspects, slot, UnitLinks());
+    return;
   }
-  (unit.attempts == 0 ? line->fresh : line->old).push_back(&unit);
-  if (!line->linked()) Activate(*line);
+  JoinLine(slot);
+}
+
+void Scheduler::JoinLine(uint32_t slot) {
+  Unit& unit = units_[slot];
+  unit.state = State::kInLine;
+  unit.old = unit.attempts > 0;
+  unit.place = LineFor(messages_[unit.message].sender, unit.destination);
+  Line& line = lines_[unit.place];
+  PushBack(unit.old ? line.old : line.fresh, slot, UnitLinks());
+  Refill(unit.destination);
+}
+
+uint32_t Scheduler::LineFor(uint32_t sender, uint32_t destination) {
+  const auto [found, is_new] = line_of_.try_emplace(LineKey(sender, destination), kNone);
+  if (is_new) {
+    found->second = lines_.New();
+    Line& line = lines_[found->second];
+    line.sender = sender;
+    line.destination = destination;
+    Park(found->second);
+  }
+  return found->second;
 }
 
 // The line may go: behind its sender's other lines, and its sender behind the other senders.
-void Scheduler::Activate(Line& line) {
-  const auto route = static_cast<size_t>(line.destination->route);
-  line.LinkBefore(line.sender->lines[route]);
-  Sender::Turn& turn = line.sender->turns[route];
-  if (!turn.linked()) turn.LinkBefore(turns_[route]);
+void Scheduler::Activate(uint32_t slot) {
+  Line& line = lines_[slot];
+  const auto route = static_cast<size_t>(destinations_[line.destination].route);
+  Turn& turn = senders_[line.sender].turns[route];
+  if (turn.lines.empty()) PushBack(routes_[route].turns, line.sender, TurnLinks(route));
+  PushBack(turn.lines, slot, LineLinks());
+  line.active = true;
+  ++destinations_[line.destination].active;
 }
 
-bool Scheduler::HasRoom(const Destination& destination, int64_t now_us) const {
-  if (destination.blocked_until_us > now_us) return false;
-  // After failures one unit goes ahead and finds out.
-  const uint32_t window = destination.failures > 0
-                              ? 1
-                              : std::max<uint32_t>(1, static_cast<uint32_t>(destination.window));
-  return destination.in_flight < window;
+void Scheduler::Deactivate(uint32_t slot) {
+  Line& line = lines_[slot];
+  const auto route = static_cast<size_t>(destinations_[line.destination].route);
+  Turn& turn = senders_[line.sender].turns[route];
+  Unlink(turn.lines, slot, LineLinks());
+  if (turn.lines.empty()) Unlink(routes_[route].turns, line.sender, TurnLinks(route));
+  line.active = false;
+  --destinations_[line.destination].active;
 }
 
-Scheduler::Unit* Scheduler::TakeFrom(Line& line) {
-  const bool take_old = line.fresh.empty() || (!line.old.empty() && ++line.turn % kRetryShare == 0);
-  std::deque<Unit*>& from = take_old ? line.old : line.fresh;
-  Unit* unit = from.front();
-  from.pop_front();
-  return unit;
+void Scheduler::Park(uint32_t slot) {
+  PushBack(destinations_[lines_[slot].destination].parked, slot, LineLinks());
 }
 
-void Scheduler::WakeDue(int64_t now_us) {
-  while (!timers_.empty() && timers_.begin()->first <= now_us) {
-    Unit* unit = timers_.begin()->second;
-    timers_.erase(timers_.begin());
-    PutInLine(*unit);
-  }
-  while (!blocked_.empty() && blocked_.begin()->first <= now_us) {
-    Destination* destination = blocked_.begin()->second;
-    blocked_.erase(blocked_.begin());
-    destination->blocked_until_us = 0;
-    Unpark(*destination, false);
-  }
-}
-
-std::optional<Job> Scheduler::Next(Route route_kind, int64_t now_us) {
-  WakeDue(now_us);
-  const auto route = static_cast<size_t>(route_kind);
-  while (turns_[route].linked()) {
-    Sender& sender = *static_cast<Sender::Turn*>(turns_[route].next())->sender;
-    if (!sender.lines[route].linked()) {
-      sender.turns[route].Unlink();
-      continue;
-    }
-    Line& line = *static_cast<Line*>(sender.lines[route].next());
-    Destination& destination = *line.destination;
-    if (line.empty()) {
-      line.Unlink();
-      continue;
-    }
-    if (!HasRoom(destination, now_us)) {
-      line.LinkBefore(destination.parked);
-      continue;
-    }
-    Unit& unit = *TakeFrom(line);
-    --destination.waiting;
-    ++destination.in_flight;
-    unit.state = Unit::State::kInFlight;
-    unit.job_id = next_job_++;
-    jobs_[unit.job_id] = &unit;
-    // To the end of both lines: the others come first next time.
-    line.Unlink();
-    sender.turns[route].Unlink();
-    if (!line.empty()) line.LinkBefore(sender.lines[route]);
-    if (sender.lines[route].linked()) sender.turns[route].LinkBefore(turns_[route]);
-    return Job{.job_id = unit.job_id,
-               .message_id = unit.message->id,
-               .route = route_kind,
-               .destination = destination.name,
-               .recipients = unit.recipients,
-               .attempts = unit.attempts};
-  }
-  return std::nullopt;
-}
-
-// Lines that waited for room at this destination: the first, or all.
-void Scheduler::Unpark(Destination& destination, bool all) {
-  while (destination.parked.linked()) {
-    Line& line = *static_cast<Line*>(destination.parked.next());
-    line.Unlink();
-    if (line.empty()) continue;
-    Activate(line);
-    if (!all) return;
-  }
-}
-
-void Scheduler::Block(Destination& destination, int64_t until_us) {
-  Unblock(destination);
-  destination.blocked_until_us = until_us;
-  blocked_.emplace(until_us, &destination);
-}
-
-void Scheduler::Unblock(Destination& destination) {
-  if (destination.blocked_until_us == 0) return;
-  blocked_.erase({destination.blocked_until_us, &destination});
-  destination.blocked_until_us = 0;
-}
-
-void Scheduler::Judge(Destination& destination, Verdict verdict, std::string_view error,
-                      int64_t now_us) {
-  switch (verdict) {
-    case Verdict::kHealthy:
-      if (destination.failures > 0) {
-        destination.failures = 0;
-        Unblock(destination);
-        Unpark(destination, true);
-      }
-      destination.window =
-          std::min<double>(options_.max_window, destination.window + 1 / destination.window);
-      return;
-    case Verdict::kBusy:
-      destination.window = std::max(1.0, destination.window / 2);
-      destination.last_error = error.substr(0, kMaxErrorText);
-      return;
-    case Verdict::kUnreachable:
-      destination.window = 1;
-      destination.last_error = error.substr(0, kMaxErrorText);
-      // Several that were on their way fail for one reason: only the first after a pause counts.
-      if (destination.blocked_until_us <= now_us)
-        Block(destination, now_us + Backoff(++destination.failures));
-      return;
-  }
-}
-
-Scheduler::Done Scheduler::JobDone(uint64_t job_id, Verdict verdict, std::string_view error,
-                                   std::vector<uint32_t> deferred, int64_t now_us) {
-  const auto found = jobs_.find(job_id);
-  if (found == jobs_.end()) return {};
-  Unit* unit = found->second;
-  jobs_.erase(found);
-  Destination& destination = *unit->destination;
-  --destination.in_flight;
-  Judge(destination, verdict, error, now_us);
-  Unpark(destination, false);
-  Message& message = *unit->message;
-  Done done{.known = true, .next_due_us = 0, .attempts = unit->attempts + 1};
-  unit->recipients = std::move(deferred);
-  if (unit->recipients.empty()) {
-    RemoveUnit(message, unit);
+// Takes a unit out of its line, and the line away with its last one. The caller refills.
+void Scheduler::TakeOutOfLine(uint32_t slot) {
+  Unit& unit = units_[slot];
+  const uint32_t line_slot = std::exchange(unit.place, kNone);
+  Line& line = lines_[line_slot];
+  Unlink(unit.old ? line.old : line.fresh, slot, UnitLinks());
+  if (!line.fresh.empty() || !line.old.empty()) return;
+  if (line.active) {
+    Deactivate(line_slot);
   } else {
-    ++unit->attempts;
-    Wait(*unit, now_us + Backoff(unit->attempts));
+    Unlink(destinations_[line.destination].parked, line_slot, LineLinks());
   }
-  for (const std::unique_ptr<Unit>& other : message.units) {
-    if (other->state == Unit::State::kWaiting &&
-        (done.next_due_us == 0 || other->due_us < done.next_due_us)) {
-      done.next_due_us = other->due_us;
-    }
-  }
-  return done;
+  line_of_.erase(LineKey(line.sender, line.destination));
+  lines_.Free(line_slot);
 }
 
-bool Scheduler::JobLost(uint64_t job_id, int64_t) {
-  const auto found = jobs_.find(job_id);
-  if (found == jobs_.end()) return false;
-  Unit* unit = found->second;
-  jobs_.erase(found);
-  --unit->destination->in_flight;
-  Unpark(*unit->destination, false);
-  PutInLine(*unit);
-  return ++unit->message->lost_jobs >= kMaxLostJobs;
+// Takes a unit out of whatever holds it; a job under way no longer knows it.
+void Scheduler::Detach(uint32_t slot) {
+  Unit& unit = units_[slot];
+  Destination& destination = destinations_[unit.destination];
+  switch (std::exchange(unit.state, State::kHeld)) {
+    case State::kHeld:
+      return;
+    case State::kWaiting:
+      timers_.Remove(slot, UnitPlace());
+      Unlink(destination.waiting, slot, UnitLinks());
+      return;
+    case State::kInLine:
+      TakeOutOfLine(slot);
+      break;
+    case State::kSuspect:
+      Unlink(RouteOf(unit).suspects, slot, UnitLinks());
+      break;
+    case State::kInFlight:
+      jobs_.at(static_cast<uint64_t>(unit.due_or_job)).unit = kNone;
+      return;
+  }
+  --due_count_;
+  --destination.due;
+  Refill(unit.destination);
 }
 
-// Takes a unit out of whatever holds it.
-void Scheduler::Detach(Unit& unit) {
-  Destination& destination = *unit.destination;
-  switch (unit.state) {
-    case Unit::State::kWaiting:
-      timers_.erase(unit.timer);
-      break;
-    case Unit::State::kInLine: {
-      Line& line = *destination.lines[unit.message->sender];
-      // Rare (an operator's doing), so that a search is fine.
-      std::erase(line.fresh, &unit);
-      std::erase(line.old, &unit);
-      --destination.waiting;
-      break;
-    }
-    case Unit::State::kInFlight:
-      if (jobs_.erase(unit.job_id) > 0) {
-        --destination.in_flight;
-        Unpark(destination, false);
-      }
-      break;
-  }
-}
-
-void Scheduler::RemoveUnit(Message& message, Unit* unit) {
-  Destination& destination = *unit->destination;
-  Sender* sender = message.sender;
-  --destination.units;
-  std::erase_if(message.units,
-                [unit](const std::unique_ptr<Unit>& one) { return one.get() == unit; });
-  // A line with nothing in it, and a destination nobody writes to and nothing is known against, go.
-  const auto line = destination.lines.find(sender);
-  if (line != destination.lines.end() && line->second->empty()) destination.lines.erase(line);
-  if (destination.units == 0 && destination.failures == 0 && destination.in_flight == 0) {
-    std::string key(1, static_cast<char>('0' + static_cast<int>(destination.route)));
-    key += destination.name;
-    Unblock(destination);
-    destinations_.erase(key);
-  }
+void Scheduler::FreeUnit(uint32_t slot) {
+  const uint32_t destination = units_[slot].destination;
+  Unlink(messages_[units_[slot].message].units, slot, SiblingLinks());
+  units_.Free(slot);
+  --destinations_[destination].units;
+  MakeIdle(destination);
 }
 
 void Scheduler::Remove(uint64_t message_id) {
-  const auto found = messages_.find(message_id);
-  if (found == messages_.end()) return;
-  Message& message = *found->second;
+  const auto found = ids_.find(message_id);
+  if (found == ids_.end()) return;
+  const uint32_t slot = found->second;
+  ids_.erase(found);
+  Message& message = messages_[slot];
   while (!message.units.empty()) {
-    Unit* unit = message.units.back().get();
-    Detach(*unit);
-    RemoveUnit(message, unit);
+    const uint32_t unit = message.units.head;
+    Detach(unit);
+    FreeUnit(unit);
   }
-  Sender* sender = message.sender;
-  messages_.erase(found);
-  if (--sender->messages == 0) senders_.erase(sender->key);
+  if (message.place != kNone) ages_.Remove(slot, MessagePlace());
+  if (message.held) --held_count_;
+  Sender& sender = senders_[message.sender];
+  if (--sender.messages == 0) {
+    sender_of_.erase(sender.key);
+    senders_.Free(message.sender);
+  }
+  messages_.Free(slot);
 }
 
-uint64_t Scheduler::Flush(uint64_t message_id, int64_t) {
-  const auto found = messages_.find(message_id);
-  if (found == messages_.end()) return 0;
-  for (const std::unique_ptr<Unit>& unit : found->second->units) {
-    Unblock(*unit->destination);
-    if (unit->state == Unit::State::kWaiting) {
-      timers_.erase(unit->timer);
-      PutInLine(*unit);
+// What has become due goes in line, and what was blocked may go. Returns how much that was.
+size_t Scheduler::WakeDue() {
+  size_t woken = 0;
+  while (!blocked_.empty() && blocked_.first_us() <= now_us_ && woken < kMaxWokenAtOnce) {
+    Unblock(blocked_.first());
+    ++woken;
+  }
+  while (!timers_.empty() && timers_.first_us() <= now_us_ && woken < kMaxWokenAtOnce) {
+    Hurry(timers_.first());
+    ++woken;
+  }
+  steps_ += woken;
+  return woken;
+}
+
+// Ends a unit's waiting.
+void Scheduler::Hurry(uint32_t slot) {
+  timers_.Remove(slot, UnitPlace());
+  Unlink(destinations_[units_[slot].destination].waiting, slot, UnitLinks());
+  PutInLine(slot);
+}
+
+std::optional<Job> Scheduler::Next(Route route, int64_t now_us) {
+  Tick(now_us);
+  if (options_.max_active != 0 && jobs_.size() >= options_.max_active) return std::nullopt;
+  for (;;) {
+    const size_t woken = WakeDue();
+    uint32_t unit = NextSuspect(route);
+    if (unit == kNone) unit = NextInTurn(route);
+    if (unit != kNone) return Start(unit, route);
+    if (!WakeHeldBack(route) && woken < kMaxWokenAtOnce) return std::nullopt;
+  }
+}
+
+// One at a time, so that the message that kills its workers stands alone. Where the destination has
+// no room now, it waits in line as others do.
+uint32_t Scheduler::NextSuspect(Route route) {
+  PerRoute& at = routes_[static_cast<size_t>(route)];
+  while (!at.suspect_in_flight && !at.suspects.empty()) {
+    ++steps_;
+    const uint32_t unit = at.suspects.head;
+    if (Room(destinations_[units_[unit].destination]) > 0) return unit;
+    Unlink(at.suspects, unit, UnitLinks());
+    JoinLine(unit);
+  }
+  return kNone;
+}
+
+uint32_t Scheduler::NextInTurn(Route route) {
+  const auto index = static_cast<size_t>(route);
+  while (!routes_[index].turns.empty()) {
+    ++steps_;
+    const uint32_t line = senders_[routes_[index].turns.head].turns[index].lines.head;
+    const uint32_t slot = lines_[line].destination;
+    const Destination& destination = destinations_[slot];
+    if (Room(destination) > 0) {
+      const Standing standing = StandingOf(destination);
+      if (Allowed(route, standing)) return PickFrom(lines_[line]);
+      HoldBack(slot, standing);
     }
-    Unpark(*unit->destination, true);
+    Deactivate(line);
+    Park(line);
   }
-  return 1;
+  return kNone;
 }
 
-uint64_t Scheduler::FlushDestination(std::string_view destination, int64_t now_us) {
-  uint64_t flushed = 0;
-  for (const auto& [id, message] : messages_) {
-    const bool concerned = std::any_of(
-        message->units.begin(), message->units.end(),
-        [&](const std::unique_ptr<Unit>& unit) { return unit->destination->name == destination; });
-    if (concerned) flushed += Flush(id, now_us);
+// Workers' room came free for destinations that waited for it.
+bool Scheduler::WakeHeldBack(Route route) {
+  for (const Standing standing : {Standing::kUnknown, Standing::kTrouble}) {
+    const List& list = routes_[static_cast<size_t>(route)].held_back[static_cast<size_t>(standing)];
+    if (list.empty() || !Allowed(route, standing)) continue;
+    ++steps_;
+    LetGo(list.head);
+    return true;
   }
-  return flushed;
+  return false;
 }
 
-uint64_t Scheduler::FlushAll(int64_t now_us) {
-  for (const auto& [id, message] : messages_) Flush(id, now_us);
-  return messages_.size();
+uint32_t Scheduler::PickFrom(Line& line) {
+  const bool old = line.fresh.empty() || (!line.old.empty() && ++line.turn % kRetryShare == 0);
+  return (old ? line.old : line.fresh).head;
 }
 
-bool Scheduler::HasJob(uint64_t message_id) const {
-  const auto found = messages_.find(message_id);
-  return found != messages_.end() &&
-         std::any_of(found->second->units.begin(), found->second->units.end(),
-                     [](const std::unique_ptr<Unit>& unit) {
-                       return unit->state == Unit::State::kInFlight;
-                     });
+Job Scheduler::Start(uint32_t slot, Route route) {
+  const auto index = static_cast<size_t>(route);
+  Unit& unit = units_[slot];
+  Message& message = messages_[unit.message];
+  Destination& destination = destinations_[unit.destination];
+  Running running{.unit = slot,
+                  .destination = unit.destination,
+                  .began_us = now_us_,
+                  .standing = StandingOf(destination),
+                  .suspect = unit.state == State::kSuspect};
+  if (running.suspect) {
+    Unlink(routes_[index].suspects, slot, UnitLinks());
+    routes_[index].suspect_in_flight = true;
+  } else {
+    TakeTurn(slot, index);
+  }
+  --due_count_;
+  --destination.due;
+  ++destination.in_flight;
+  ++message.in_flight;
+  if (running.standing < Standing::kProven)
+    ++routes_[index].used[static_cast<size_t>(running.standing)];
+  const uint64_t job_id = next_job_++;
+  unit.state = State::kInFlight;
+  unit.due_or_job = static_cast<int64_t>(job_id);
+  jobs_.emplace(job_id, running);
+  if (destination.pace_us > 0) Block(unit.destination, now_us_ + destination.pace_us);
+  Refill(unit.destination);
+  return {.job_id = job_id,
+          .message_id = message.id,
+          .route = route,
+          .destination = destination.name,
+          .recipients = unit.recipients.ToVector(),
+          .attempts = unit.attempts};
+}
+
+// The unit goes; its line goes behind those that want the same destination, its sender behind the
+// other senders.
+void Scheduler::TakeTurn(uint32_t slot, size_t route) {
+  const uint32_t line = units_[slot].place;
+  const uint32_t sender = lines_[line].sender;
+  const uint32_t destination = lines_[line].destination;
+  const bool last = lines_[line].fresh.head == lines_[line].fresh.tail &&
+                    lines_[line].old.head == lines_[line].old.tail &&
+                    lines_[line].fresh.empty() != lines_[line].old.empty();
+  TakeOutOfLine(slot);
+  if (!last) {
+    Deactivate(line);
+    destinations_[destination].parked.empty() ? Activate(line) : Park(line);
+  }
+  if (senders_[sender].turns[route].lines.empty()) return;
+  Unlink(routes_[route].turns, sender, TurnLinks(route));
+  PushBack(routes_[route].turns, sender, TurnLinks(route));
+}
+
+std::optional<int64_t> Scheduler::NextWakeup(int64_t now_us) {
+  Tick(now_us);
+  if (WakeDue() >= kMaxWokenAtOnce) return now_us_;
+  std::optional<int64_t> next = NextWakeup();
+  if (next.has_value()) next = std::max(*next, now_us_);
+  return next;
 }
 
 std::optional<int64_t> Scheduler::NextWakeup() const {
   std::optional<int64_t> next;
-  if (!timers_.empty()) next = timers_.begin()->first;
-  if (!blocked_.empty() && (!next.has_value() || blocked_.begin()->first < *next))
-    next = blocked_.begin()->first;
-  return next;
-}
-
-std::vector<DestinationView> Scheduler::Destinations(size_t limit) const {
-  std::vector<DestinationView> views;
-  for (const auto& [key, destination] : destinations_) {
-    if (views.size() >= limit) break;
-    views.push_back({.name = destination->name,
-                     .window = std::max<uint32_t>(1, static_cast<uint32_t>(destination->window)),
-                     .in_flight = destination->in_flight,
-                     .waiting = destination->waiting,
-                     .failures = destination->failures,
-                     .blocked_until_us = destination->blocked_until_us,
-                     .last_error = destination->last_error});
+  for (const TimerHeap* heap : {&timers_, &blocked_, &ages_}) {
+    if (!heap->empty() && (!next.has_value() || heap->first_us() < *next)) next = heap->first_us();
   }
-  return views;
+  return next;
 }
 
 }  // namespace postern::qmgr

@@ -39,6 +39,7 @@ class Slab {
   T& operator[](uint32_t slot) { return blocks_[slot / kBlock][slot % kBlock]; }
   const T& operator[](uint32_t slot) const { return blocks_[slot / kBlock][slot % kBlock]; }
 
+  uint32_t end() const { return used_; }  // beyond all numbers ever given
   size_t live() const { return live_; }
   size_t octets() const {
     return blocks_.size() * kBlock * sizeof(T) + free_.capacity() * sizeof(uint32_t);
