@@ -25,6 +25,9 @@ class Backend {
   // Closes a descriptor that operations were started on.
   virtual void Close(int fd) = 0;
 
+  // A library is about to close `fd` by itself; operations on it were cancelled before.
+  virtual void Forget(int) {}
+
   // Waits until something completed or `timeout_ns` has passed (negative: no limit), and calls
   // OnCompletion for all that did.
   virtual absl::Status Wait(int64_t timeout_ns) = 0;

@@ -63,6 +63,7 @@ class EpollBackend final : public Backend {
   bool Start(Operation& operation, int* result) override;
   void Cancel(Operation& operation) override;
   void Close(int fd) override;
+  void Forget(int fd) override;
   absl::Status Wait(int64_t timeout_ns) override;
   char* BufferAt(uint32_t id) override { return pool_.At(id); }
   void ReturnBuffer(uint32_t id) override { free_buffers_.push_back(id); }
@@ -221,6 +222,14 @@ void EpollBackend::Close(int fd) {
     watched_[static_cast<size_t>(fd)] = Watched{};
   }
   ::close(fd);
+}
+
+void EpollBackend::Forget(int fd) {
+  Watched& watched = At(fd);
+  CHECK(watched.reader == nullptr && watched.writer == nullptr);
+  // The kernel drops a closed descriptor from the set by itself; our note of it would stay.
+  if (watched.registered) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  watched = Watched{};
 }
 
 void EpollBackend::Complete(Operation& op, int result, uint32_t buffer_id, bool more) {

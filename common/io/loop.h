@@ -94,6 +94,9 @@ class Loop final : private internal::FinishedHook {
     if (operation.in_heap()) timers_.Remove(operation);
   }
   void Close(int fd) { backend_->Close(fd); }
+  // For a descriptor that a library closes by itself: its number may come back as another socket.
+  // All operations on it must have been cancelled.
+  void Forget(int fd) { backend_->Forget(fd); }
   char* BufferAt(uint32_t id) { return backend_->BufferAt(id); }
   void ReturnBuffer(uint32_t id);
   // Receivers that found no buffer wait here for one to come back.
