@@ -1,5 +1,6 @@
 // resolvd parses DNS packets. It has UDP and TCP sockets to name servers, made as it goes (a fresh
 // port a question), and nothing else.
+#include <liburing.h>
 #include <sys/socket.h>
 
 #include "sandbox/profiles/profiles.h"
@@ -22,6 +23,7 @@ Profile ResolvdProfile(Backend backend) {
                 "questions and answers; the resolver library makes these calls itself")
       .AllowAll({"fcntl", "ioctl"}, "non-blocking sockets; the library asks by either")
       .AllowAll({"read"}, "answers over TCP")
+      .AllowRing({IORING_OP_CONNECT}, "questions over TCP, in mode system")
       .AllowAnyConnectPort()
       .KillTheRest();
 }
