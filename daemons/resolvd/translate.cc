@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "common/dns/limits.h"
+
 namespace postern::resolvd {
 namespace {
 
@@ -92,10 +94,17 @@ wire::Answer ToMessage(const dns::Answer& answer, dns::Type type) {
                ? TemporaryFailure(answer.reason)
                : TemporaryFailure("the canonical name is no host's");
   }
+  // The text of a name may take four times its octets, all of them escapes: such a name is no
+  // host's, and what is left out of PTR or MX records is missed by nobody.
+  size_t octets = 0;
   for (const dns::RecordData& data : answer.records) {
     wire::Record record = std::visit(ToRecord(), data);
-    if (record.data.size() <= wire::kMaxData && message.records.size() < wire::kMaxRecords)
-      message.records.push_back(std::move(record));
+    if (message.records.size() >= wire::kMaxRecords || record.data.size() > wire::kMaxData ||
+        octets + record.data.size() > dns::kMaxAnswerOctets) {
+      continue;
+    }
+    octets += record.data.size();
+    message.records.push_back(std::move(record));
   }
   return message;
 }
