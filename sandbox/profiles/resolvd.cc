@@ -22,7 +22,7 @@ Profile ResolvdProfile(Backend backend) {
                  "getsockopt", "getsockname", "poll"},
                 "questions and answers; the resolver library makes these calls itself")
       .AllowAll({"fcntl", "ioctl"}, "non-blocking sockets; the library asks by either")
-      .AllowAll({"read"}, "answers over TCP")
+      .AllowAll({"read", "writev"}, "questions and answers over TCP")
       .AllowRing({IORING_OP_CONNECT}, "questions over TCP, in mode system")
       .AllowAnyConnectPort()
       .KillTheRest();
