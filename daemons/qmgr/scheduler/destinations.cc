@@ -41,8 +41,6 @@ uint32_t Scheduler::Room(const Destination& destination) const {
 }
 
 uint32_t Scheduler::WindowOf(const Destination& destination) const {
-  // After failures one unit goes ahead and finds out.
-  if (destination.failures > 0) return 1;
   const auto window = static_cast<uint32_t>(destination.window);
   return std::max<uint32_t>(1, std::min(window, options_.max_window));
 }
@@ -111,7 +109,7 @@ void Scheduler::Judge(uint32_t slot, const Running& job, Verdict verdict, std::s
   const bool counts = destination.failed_us == kNever || job.began_us >= destination.failed_us;
   if (verdict != Verdict::kHealthy) destination.last_error = error.substr(0, kMaxErrorText);
   if (verdict == Verdict::kUnreachable) {
-    destination.window = 1;
+    destination.window = 1;  // one unit goes ahead and finds out
     const bool first = destination.failures == 0 || counts;
     if (first) {
       ++destination.failures;

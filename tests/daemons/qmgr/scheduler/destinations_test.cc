@@ -250,6 +250,57 @@ TEST(Room, AllIsUsedInTheEndEvenWithCapacityForOne) {
   EXPECT_EQ(given, 200u);
 }
 
+TEST(Room, ManySlowDestinationsShareAHalf) {
+  Harness h;
+  constexpr int kSlow = 20;
+  for (uint64_t id = 1; id <= 20 * kSlow; ++id) h.Add(id, "s", "slow" + std::to_string(id % kSlow));
+  for (int round = 0; round < 2; ++round) {
+    const auto jobs = h.Drain();
+    h.now += 5 * kMinute;
+    for (const Job& job : jobs) h.Delivered(job);
+  }
+  h.scheduler.SetCapacity(Route::kRemote, 100);
+  EXPECT_THAT(h.Drain(), SizeIs(50));
+}
+
+TEST(Room, ADestinationThatProvesItselfWaitsForNoRoomAnyMore) {
+  Harness h;
+  h.scheduler.SetCapacity(Route::kRemote, 4);
+  uint64_t id = 0;
+  for (const char* name : {"d1", "d2", "d3", "d4", "d1", "d1"}) h.Add(++id, "s", name, 1);
+  const auto jobs = h.Drain();
+  ASSERT_THAT(jobs, SizeIs(2));
+  ASSERT_EQ(jobs[0].destination, "d1");
+  h.Delivered(jobs[0]);
+  // The two others of d1, and d3 in the room that came free.
+  EXPECT_THAT(h.Drain(), SizeIs(3));
+}
+
+TEST(Room, MailThatNeverEndsDoesNotKeepProbesFromGoing) {
+  Harness h({.jitter = 0});
+  h.scheduler.SetCapacity(Route::kRemote, 4);
+  uint64_t id = 0;
+  h.Add(++id, "bulk", "good");
+  h.Delivered(*h.Next());
+  for (int i = 0; i < 5; ++i) h.Add(++id, "t", "dead" + std::to_string(i), 1);
+  const auto probes = h.Drain();
+  ASSERT_THAT(probes, SizeIs(2));
+  Fill(h, "good", 100, 1000);
+  for (int i = 0; i < 5; ++i) {
+    const auto job = h.Next();
+    ASSERT_EQ(job->destination, "good");
+    h.Delivered(*job);
+  }
+  h.Deferred(probes[0], Verdict::kUnreachable);
+  bool probed = false;
+  for (int i = 0; i < 5 && !probed; ++i) {
+    const auto job = h.Next();
+    probed = job->destination != "good";
+    if (!probed) h.Delivered(*job);
+  }
+  EXPECT_TRUE(probed);
+}
+
 TEST(Room, GrowsWithNewWorkers) {
   Harness h;
   h.scheduler.SetCapacity(Route::kRemote, 4);

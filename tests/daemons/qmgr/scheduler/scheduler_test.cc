@@ -191,6 +191,17 @@ TEST(Scheduler, ABacklogOfDueMailBeyondOneCallIsAllGivenOut) {
   EXPECT_EQ(given, count);
 }
 
+TEST(Scheduler, ABacklogThatGoesElsewhereHidesNothing) {
+  Harness h;
+  for (uint64_t id = 1; id <= Scheduler::kMaxWokenAtOnce + 10; ++id) {
+    h.scheduler.Add(id, "a", {{.route = Route::kLocal, .destination = "x", .recipients = {0}}}, 1,
+                    h.now + kMinute, h.now);
+  }
+  h.Add(100'000, "a", "x", 1, h.now + kMinute + 1);
+  h.now += kHour;
+  ASSERT_TRUE(h.Next().has_value());
+}
+
 TEST(Scheduler, TheSameSeedGivesTheSameAnswers) {
   const auto run = [](uint64_t seed) {
     Harness h({.seed = seed});
