@@ -13,10 +13,10 @@ struct FreeFrame {
 constexpr size_t kClasses = FramePool::kLargestOctets / FramePool::kClassOctets;
 
 // Coroutines exist on one thread of each process; tests may run loops on several.
-thread_local std::array<FreeFrame*, kClasses> free_frames{};
+[[maybe_unused]] thread_local std::array<FreeFrame*, kClasses> free_frames{};
 thread_local FramePool::Stats current;
 
-size_t ClassOf(size_t octets) { return (octets - 1) / FramePool::kClassOctets; }
+[[maybe_unused]] size_t ClassOf(size_t octets) { return (octets - 1) / FramePool::kClassOctets; }
 
 }  // namespace
 

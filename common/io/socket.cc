@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -20,6 +21,7 @@ struct Socket::State final : Operation {
   struct Chunk {
     uint32_t buffer_id;
     uint32_t octets;
+    std::unique_ptr<char[]> copy;  // instead of the buffer, when too many were held
   };
 
   void Arm() {
@@ -27,11 +29,16 @@ struct Socket::State final : Operation {
     loop->StartMultishot(*this);
   }
   void OnCompletion(int result, uint32_t buffer_id, bool more) override;
+  void Keep(uint32_t buffer_id, uint32_t octets);
+  void Release(const Chunk& chunk) {
+    if (!chunk.copy) loop->ReturnBuffer(chunk.buffer_id);
+  }
   void DropChunks();
   std::string_view Unread() const {
     if (chunks.empty()) return {};
     const Chunk& first = chunks.front();
-    return std::string_view(loop->BufferAt(first.buffer_id), first.octets).substr(consumed);
+    const char* bytes = first.copy ? first.copy.get() : loop->BufferAt(first.buffer_id);
+    return std::string_view(bytes, first.octets).substr(consumed);
   }
 
   std::deque<Chunk> chunks;
@@ -48,7 +55,7 @@ void Socket::State::OnCompletion(int result, uint32_t buffer_id, bool more) {
     if (orphaned) {
       loop->ReturnBuffer(buffer_id);
     } else {
-      chunks.push_back({buffer_id, static_cast<uint32_t>(result)});
+      Keep(buffer_id, static_cast<uint32_t>(result));
       // The reader is slower than the peer: let the kernel hold the rest back.
       if (chunks.size() >= kMaxHeldBuffers && more) loop->Cancel(*this, Ended::kByItself);
     }
@@ -69,8 +76,19 @@ void Socket::State::OnCompletion(int result, uint32_t buffer_id, bool more) {
   arrived.Wake();
 }
 
+// One completion of a multishot receive may be one of dozens that came at once, before any
+// cancellation could act: beyond the limit the bytes are copied, so that the buffer serves other
+// connections.
+void Socket::State::Keep(uint32_t buffer_id, uint32_t octets) {
+  Chunk& chunk = chunks.emplace_back(Chunk{buffer_id, octets, nullptr});
+  if (chunks.size() <= kMaxHeldBuffers) return;
+  chunk.copy = std::make_unique<char[]>(octets);
+  std::memcpy(chunk.copy.get(), loop->BufferAt(buffer_id), octets);
+  loop->ReturnBuffer(buffer_id);
+}
+
 void Socket::State::DropChunks() {
-  for (const Chunk& chunk : chunks) loop->ReturnBuffer(chunk.buffer_id);
+  for (const Chunk& chunk : chunks) Release(chunk);
   chunks.clear();
   consumed = 0;
 }
@@ -96,6 +114,11 @@ Socket::~Socket() {
 
 int Socket::fd() const { return state_->fd; }
 
+size_t Socket::held_buffers() const {
+  return static_cast<size_t>(std::count_if(state_->chunks.begin(), state_->chunks.end(),
+                                           [](const State::Chunk& chunk) { return !chunk.copy; }));
+}
+
 std::string_view Socket::Unread() { return state_->Unread(); }
 
 void Socket::Consume(size_t octets) {
@@ -104,7 +127,7 @@ void Socket::Consume(size_t octets) {
   state_->consumed += octets;
   const State::Chunk& first = state_->chunks.front();
   if (state_->consumed < first.octets) return;
-  state_->loop->ReturnBuffer(first.buffer_id);
+  state_->Release(first);
   state_->chunks.pop_front();
   state_->consumed = 0;
 }

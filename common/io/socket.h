@@ -27,6 +27,8 @@ class Socket final : public ByteStream {
   ~Socket() override;
 
   int fd() const;
+  // Buffers of the loop that hold bytes not yet consumed.
+  size_t held_buffers() const;
 
   std::string_view Unread() override;
   Task<absl::StatusOr<std::string_view>> Receive(Deadline until) override;

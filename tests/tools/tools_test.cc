@@ -1,0 +1,70 @@
+#include <gtest/gtest.h>
+
+#include "common/config/parse.h"
+#include "common/config/render.h"
+#include "tools/instance/options.h"
+#include "tools/postern/story.h"
+
+namespace postern {
+namespace {
+
+TEST(InstanceOptions, BecomeAConfigurationThatParses) {
+  const auto options = instance::ParseArguments({"/srv/x",         "--smtp",
+                                                 "127.0.0.1:2501", "--smtp",
+                                                 "[::1]:2502",     "--domain=example.org",
+                                                 "--user",         "alice",
+                                                 "--relay",        "example.net=127.0.0.1:2503",
+                                                 "--relay-for",    "127.0.0.0/8",
+                                                 "--dns",          "127.0.0.1:53",
+                                                 "--retry",        "3",
+                                                 "--io",           "epoll",
+                                                 "--set",          "smtp.max_recipients=2"});
+  ASSERT_TRUE(options.has_value()) << options.error().reason;
+  const config::Rendered rendered =
+      config::RenderToml(instance::ConfigurationOf(*options, "/srv/x"));
+  ASSERT_TRUE(rendered.problems.empty()) << rendered.problems.front().ToString();
+  const config::Outcome outcome = config::Parse(rendered.toml, "/srv/x/postern.toml");
+  ASSERT_TRUE(outcome.ok()) << outcome.problems.front().ToString();
+  const config::Settings& settings = *outcome.settings;
+  EXPECT_EQ(settings.root, "/srv/x");
+  EXPECT_EQ(settings.smtp.listen.size(), 2u);
+  EXPECT_EQ(settings.smtp.max_recipients, 2);
+  EXPECT_EQ(settings.local.mailbox, "/srv/x/mail/{user}");
+  EXPECT_EQ(settings.queue.retry_first, absl::Seconds(3));
+  EXPECT_EQ(settings.queue.retry_longest, absl::Seconds(3));
+  EXPECT_EQ(settings.relay.domains, std::vector<std::string>{"example.net"});
+  EXPECT_TRUE(settings.outbound.routes.contains("example.net"));
+}
+
+TEST(InstanceOptions, MistakesAreNamed) {
+  for (const std::vector<std::string_view>& arguments : {std::vector<std::string_view>{},
+                                                         {"d", "--smtp"},
+                                                         {"d", "--nonsense", "x"},
+                                                         {"d", "e"},
+                                                         {"d", "--retry", "soon"},
+                                                         {"d", "--relay", "x"},
+                                                         {"d", "--set", "x"}}) {
+    EXPECT_FALSE(instance::ParseArguments(arguments).has_value());
+  }
+}
+
+TEST(Story, IsToldOfOneMessageInOrder) {
+  const std::string log =
+      "2026-11-24T09:00:00.000000Z qmgr/0[7] info message.queued id=0SAX9BSAM3G00 "
+      "from=a@example.org size=10 recipients=1 client=192.0.2.1\n"
+      "2026-11-24T09:00:00.500000Z qmgr/0[7] info message.queued id=0SAX9BSAM3G01 "
+      "from=b@example.org size=10 recipients=1 client=192.0.2.1\n"
+      "not a line of ours 0SAX9BSAM3G00\n"
+      "2026-11-24T09:00:01.000000Z smtpc/0[8] info message.relayed id=0SAX9BSAM3G00 "
+      "to=c@example.net remote=mx status=2.0.0 reply=\"250 ok\"\n";
+  const std::vector<log::Record> records = tool::RecordsOf(log, "0SAX9BSAM3G00");
+  ASSERT_EQ(records.size(), 2u);
+  EXPECT_EQ(tool::Sentence(records[0]),
+            "2026-11-24 09:00:00Z  qmgr: accepted from <a@example.org>, sent by 192.0.2.1 (10 "
+            "octets, 1 recipients)");
+  EXPECT_EQ(tool::Sentence(records[1]),
+            "2026-11-24 09:00:01Z  smtpc: taken by mx for <c@example.net>: 250 ok");
+}
+
+}  // namespace
+}  // namespace postern
