@@ -18,6 +18,7 @@ void Worker::OnDown(const absl::Status&) {
   channel_ = nullptr;
   capacity_ = 0;
   ++generation_;
+  dispatch_.TellCapacity(route_);
   for (auto& [id, running] : std::exchange(running_, {})) dispatch_.queue_.Lost(running.job);
 }
 
@@ -25,6 +26,7 @@ absl::Status Worker::OnFrame(ipc::Frame& frame) {
   if (frame.type == delivery::kCapacity) {
     ASSIGN_OR_RETURN(const auto capacity, ipc::DecodeFrame<delivery::Capacity>(frame));
     capacity_ = std::min<size_t>(capacity.jobs, delivery::kMaxJobs);
+    dispatch_.TellCapacity(route_);
     dispatch_.queue_.changed().Wake();
     return absl::OkStatus();
   }
@@ -69,6 +71,14 @@ std::unique_ptr<Worker> Dispatch::MakeWorker(Route route) {
   return worker;
 }
 
+void Dispatch::TellCapacity(Route route) {
+  size_t units = 0;
+  for (const Worker* worker : workers_) {
+    if (worker->route() == route) units += worker->capacity_;
+  }
+  queue_.scheduler().SetCapacity(route, units);
+}
+
 size_t Dispatch::running() const {
   size_t running = 0;
   for (const Worker* worker : workers_) running += worker->running_.size() + worker->preparing_;
@@ -102,7 +112,7 @@ void Dispatch::Pump() {
 io::Task<absl::Status> Dispatch::Run() {
   for (;;) {
     Pump();
-    const std::optional<int64_t> next = queue_.scheduler().NextWakeup();
+    const std::optional<int64_t> next = queue_.scheduler().NextWakeup(queue_.NowUs());
     // Not in a tight loop over what is due but has no worker: Next has taken it off the timers by
     // then.
     const io::Deadline until =
