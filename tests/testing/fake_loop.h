@@ -3,7 +3,9 @@
 // sockets and files do not (CHECK). So an hour of retries passes in no time, and always alike.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "common/io/backend.h"
@@ -64,9 +66,7 @@ class FakeLoop {
   bool stalled_ = false;
 };
 
-// For a test that needs one run: FakeLoop().Run(...). The task finds the loop by
-// io::Loop::Current(), which exists while the arguments of its coroutine are made only if the
-// caller wrote a FakeLoop itself.
+// FakeLoop().Run(root), for a test that needs no more. Inside the task, io::Loop::Current() is it.
 absl::Status RunInFakeLoop(io::Task<absl::Status> root);
 
 }  // namespace postern::test

@@ -52,11 +52,11 @@ io::Task<absl::Status> ScriptedPeer::PlayStep(const Step& step, io::ByteStream& 
                                               io::Deadline until) {
   switch (step.kind) {
     case Kind::kSay:
-      co_return Annotate(co_await stream.Send(step.text, until), "say ", Escape(step.text));
+      co_return Annotate(co_await stream.Send(step.text, until), "say ", Escaped(step.text));
     case Kind::kExpect: {
       CO_ASSIGN_OR_RETURN(const std::string line, co_await NextLine(stream, until));
       if (line.starts_with(step.text)) co_return absl::OkStatus();
-      co_return FailedPrecondition("expected ", step.text, ", heard ", Escape(line));
+      co_return FailedPrecondition("expected ", step.text, ", heard ", Escaped(line));
     }
     case Kind::kExpectReply:
       co_return co_await CheckReply(step, stream, until);
@@ -69,7 +69,7 @@ io::Task<absl::Status> ScriptedPeer::PlayStep(const Step& step, io::ByteStream& 
       const absl::StatusOr<std::string> line = co_await NextLine(stream, until);
       if (absl::IsUnavailable(line.status())) co_return absl::OkStatus();
       if (!line.ok()) co_return Annotate(line.status(), "expected the end");
-      co_return FailedPrecondition("expected the end, heard ", Escape(*line));
+      co_return FailedPrecondition("expected the end, heard ", Escaped(*line));
     }
     case Kind::kWait:
       co_return co_await io::Sleep(io::Loop::Current().After(step.duration));
@@ -85,11 +85,11 @@ io::Task<absl::Status> ScriptedPeer::CheckReply(const Step& step, io::ByteStream
   for (;;) {
     CO_ASSIGN_OR_RETURN(const std::string line, co_await NextLine(stream, until));
     if (!line.starts_with(code)) {
-      co_return FailedPrecondition("expected ", step.text, ", heard ", Escape(line));
+      co_return FailedPrecondition("expected ", step.text, ", heard ", Escaped(line));
     }
     if (line.size() > 3 && line[3] == '-') continue;
     if (line.starts_with(step.text)) co_return absl::OkStatus();
-    co_return FailedPrecondition("expected ", step.text, ", heard at last ", Escape(line));
+    co_return FailedPrecondition("expected ", step.text, ", heard at last ", Escaped(line));
   }
 }
 
@@ -104,7 +104,7 @@ io::Task<absl::StatusOr<std::string>> ScriptedPeer::NextLine(io::ByteStream& str
     CO_ASSIGN_OR_RETURN(const std::string_view bytes, co_await stream.Receive(until));
     if (bytes.empty()) {
       if (read_ == heard_.size()) co_return Unavailable("the other side closed");
-      co_return DataLoss("the other side closed in a line: ", Escape(heard_.substr(read_)));
+      co_return DataLoss("the other side closed in a line: ", Escaped(heard_.substr(read_)));
     }
     heard_ += bytes;
     stream.Consume(bytes.size());
