@@ -4,6 +4,7 @@
 #include "common/config/render.h"
 #include "tools/instance/options.h"
 #include "tools/postern/story.h"
+#include "tools/sendmail/message.h"
 
 namespace postern {
 namespace {
@@ -64,6 +65,53 @@ TEST(Story, IsToldOfOneMessageInOrder) {
             "octets, 1 recipients)");
   EXPECT_EQ(tool::Sentence(records[1]),
             "2026-11-24 09:00:01Z  smtpc: taken by mx for <c@example.net>: 250 ok");
+}
+
+TEST(Sendmail, AddressesAreTakenOutOfFieldsAsPeopleWriteThem) {
+  const struct {
+    const char* field;
+    std::vector<std::string> addresses;
+  } rows[] = {
+      {" a@x", {"a@x"}},
+      {" A <a@x>, b@y (who, me)", {"a@x", "b@y"}},
+      {" \"Last, First\" <a@x>,\r\n\tb@y", {"a@x", "b@y"}},
+      {" friends: a@x, B <b@y>;", {"a@x", "b@y"}},
+      {" undisclosed-recipients:;", {}},
+      {" \"odd local\"@x", {"\"oddlocal\"@x"}},
+      {" ", {}},
+  };
+  for (const auto& row : rows)
+    EXPECT_EQ(sendmail::AddressesOf(row.field), row.addresses) << row.field;
+}
+
+TEST(Sendmail, CompletesTheHeaderAndHidesBcc) {
+  sendmail::Options options;
+  options.take_recipients = true;
+  const sendmail::Prepared mail =
+      sendmail::Prepare("To: a@x\nBcc: b@y\nSubject: s\n\nbody\n.\nafter\n", options, "me@host",
+                        1795510800, "unique@host");
+  EXPECT_EQ(mail.recipients, (std::vector<std::string>{"a@x", "b@y"}));
+  EXPECT_EQ(mail.content,
+            "To: a@x\r\nSubject: s\r\nFrom: me@host\r\nDate: Tue, 24 Nov 2026 09:00:00 "
+            "+0000\r\nMessage-ID: <unique@host>\r\n\r\nbody\r\n");
+  options.dots_are_text = true;
+  EXPECT_NE(sendmail::Prepare("a\n.\nb\n", options, "me@host", 0, "u").content.find(".\r\nb"),
+            std::string::npos);
+}
+
+TEST(Sendmail, UnderstandsItsManyLetters) {
+  std::string problem;
+  const sendmail::Options options = sendmail::ParseArguments(
+      "sendmail", {"-t", "-oi", "-fme@x", "-F", "Me Myself", "-O", "Foo=bar", "--", "-odd@x"},
+      problem);
+  EXPECT_EQ(problem, "");
+  EXPECT_TRUE(options.take_recipients && options.dots_are_text);
+  EXPECT_EQ(options.sender, "me@x");
+  EXPECT_EQ(options.full_name, "Me Myself");
+  EXPECT_EQ(options.recipients, std::vector<std::string>{"-odd@x"});
+  EXPECT_EQ(sendmail::ParseArguments("mailq", {}, problem).mode, sendmail::Options::Mode::kList);
+  sendmail::ParseArguments("sendmail", {"-f"}, problem);
+  EXPECT_NE(problem, "");
 }
 
 }  // namespace
