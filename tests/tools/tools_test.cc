@@ -35,6 +35,8 @@ TEST(InstanceOptions, BecomeAConfigurationThatParses) {
   EXPECT_EQ(settings.queue.retry_longest, absl::Seconds(3));
   EXPECT_EQ(settings.relay.domains, std::vector<std::string>{"example.net"});
   EXPECT_TRUE(settings.outbound.routes.contains("example.net"));
+  EXPECT_EQ(settings.dns.servers.size(), 1u);
+  EXPECT_EQ(settings.dns.trust_anchor, "");  // the root's key is not for a server of one's own
 }
 
 TEST(InstanceOptions, MistakesAreNamed) {

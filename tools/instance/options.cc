@@ -86,7 +86,12 @@ std::vector<std::pair<std::string, std::string>> ConfigurationOf(const Options& 
   }
   for (const std::string& network : options.relay_for) add("relay.networks", network);
   if (!options.smarthost.empty()) add("outbound.smarthost", options.smarthost);
-  if (!options.dns.empty()) add("dns.servers", options.dns);
+  if (!options.dns.empty()) {
+    add("dns.servers", options.dns);
+    // A name server of the instance's own knows nothing of the root's key: with it, every answer
+    // would be bogus. --set dns.trust_anchor=FILE still has the last word.
+    add("dns.trust_anchor", "");
+  }
   // Everything an instance is for happens on this machine.
   add("outbound.loopback_allowed", "true");
   if (!options.retry_seconds.empty()) {
