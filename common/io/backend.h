@@ -39,6 +39,11 @@ class Backend {
   // The ring's index for io_uring_enter with IORING_ENTER_REGISTERED_RING; -1 without a ring.
   virtual int registered_ring_index() const { return -1; }
 
+  // Operations begun and not completed yet.
+  virtual size_t pending() const { return 0; }
+  // System calls made to submit and to wait, of which a turn shall have one.
+  virtual uint64_t kernel_entries() const { return 0; }
+
   virtual int64_t NowNanoseconds() const = 0;
   virtual int64_t WallNanoseconds() const = 0;
 };

@@ -53,6 +53,13 @@ bool IsMultishot(const Operation& op) {
   return op.code == OpCode::kAcceptMultishot || op.code == OpCode::kReceiveMultishot;
 }
 
+// Whether the events `what` may have made `op` possible. A poll for several events sits in one
+// place.
+bool Concerns(const Operation* op, uint32_t what, uint32_t direction) {
+  if (op == nullptr) return false;
+  return op->code == OpCode::kPoll || (what & (direction | EPOLLHUP | EPOLLERR)) != 0;
+}
+
 int ResultOf(ssize_t returned) { return returned < 0 ? -errno : static_cast<int>(returned); }
 
 class EpollBackend final : public Backend {
@@ -67,10 +74,17 @@ class EpollBackend final : public Backend {
   absl::Status Wait(int64_t timeout_ns) override;
   char* BufferAt(uint32_t id) override { return pool_.At(id); }
   void ReturnBuffer(uint32_t id) override { free_buffers_.push_back(id); }
+  size_t pending() const override { return pending_; }
+  uint64_t kernel_entries() const override { return kernel_entries_; }
   int64_t NowNanoseconds() const override { return MonotonicNanoseconds(); }
   int64_t WallNanoseconds() const override { return RealtimeNanoseconds(); }
 
  private:
+  // An operation that ends in the next Wait by no doing of its descriptor.
+  struct Ending {
+    Operation* operation;
+    int result;
+  };
   struct Watched {
     Operation* reader = nullptr;
     Operation* writer = nullptr;
@@ -79,10 +93,12 @@ class EpollBackend final : public Backend {
 
   Watched& At(int fd);
   Operation*& SlotOf(Operation& op);
-  int Watch(Operation& op);
+  int Watch(Operation& op, bool& may_be_ready);
+  bool IsEnding(const Operation& op) const;
   int Try(Operation& op);
+  int TryOnce(Operation& op);
   int TryConnect(Operation& op);
-  void Attempt(Operation* op);
+  void Attempt(Operation& op);
   void AttemptMultishot(Operation& op);
   void Complete(Operation& op, int result, uint32_t buffer_id, bool more);
 
@@ -90,9 +106,11 @@ class EpollBackend final : public Backend {
   std::vector<Watched> watched_;
   BufferPool pool_;
   std::vector<uint32_t> free_buffers_;
-  // Operations to try again, and those cancelled, in the next Wait.
+  // Operations to try again in the next Wait, and those that end there.
   std::vector<Operation*> retries_;
-  std::vector<Operation*> cancelled_;
+  std::vector<Ending> endings_;
+  size_t pending_ = 0;
+  uint64_t kernel_entries_ = 0;
 };
 
 absl::Status EpollBackend::SetUp(const LoopOptions& options) {
@@ -115,31 +133,55 @@ Operation*& EpollBackend::SlotOf(Operation& op) {
   return DirectionOf(op) == Direction::kRead ? watched.reader : watched.writer;
 }
 
-// Parks `op` until its descriptor is ready: 0, or -errno.
-int EpollBackend::Watch(Operation& op) {
+// Parks `op` until its descriptor is ready: 0, or -errno. Registering reports what is ready
+// already; if the descriptor was registered before, `may_be_ready`: its edge may be past.
+int EpollBackend::Watch(Operation& op, bool& may_be_ready) {
   Operation*& slot = SlotOf(op);
   CHECK(slot == nullptr);  // one reader and one writer a descriptor
   Watched& watched = At(op.fd);
-  if (!watched.registered) {
+  // These are begun on descriptors that their owners may close without telling us, so that our note
+  // may be of an earlier one with the same number.
+  const bool doubtful = op.code == OpCode::kConnect || op.code == OpCode::kPoll;
+  may_be_ready = watched.registered && !doubtful;
+  if (!may_be_ready) {
     epoll_event event{};
     event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
     event.data.fd = op.fd;
-    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, op.fd, &event) < 0) return -errno;
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, op.fd, &event) < 0 &&
+        (errno != EEXIST || ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, op.fd, &event) < 0)) {
+      return -errno;
+    }
     watched.registered = true;
   }
   slot = &op;
+  ++pending_;
   return 0;
+}
+
+bool EpollBackend::IsEnding(const Operation& op) const {
+  return std::any_of(endings_.begin(), endings_.end(),
+                     [&op](const Ending& ending) { return ending.operation == &op; });
 }
 
 int EpollBackend::TryConnect(Operation& op) {
   // Called again when writable: a second connect() says EISCONN or the error of the first.
   const int result = ResultOf(::connect(op.fd, static_cast<sockaddr*>(op.buffer), op.length));
   if (result == -EINPROGRESS || result == -EALREADY) return -EAGAIN;
+  // A Unix listener whose queue is full: nothing would tell us when there is room.
+  if (result == -EAGAIN) return -ECONNREFUSED;
   return result == -EISCONN ? 0 : result;
 }
 
 // Makes the system call without blocking on sockets; -EAGAIN means: wait.
 int EpollBackend::Try(Operation& op) {
+  int result;
+  do {
+    result = TryOnce(op);
+  } while (result == -EINTR);  // a signal; an interrupted connect goes on and says EALREADY
+  return result;
+}
+
+int EpollBackend::TryOnce(Operation& op) {
   switch (op.code) {
     case OpCode::kAccept:
     case OpCode::kAcceptMultishot:
@@ -189,23 +231,26 @@ int EpollBackend::Try(Operation& op) {
 }
 
 bool EpollBackend::Start(Operation& op, int* result) {
+  CHECK(op.code != OpCode::kReceiveMultishot || pool_.count() > 0);
+  bool may_be_ready = false;
   if (IsMultishot(op)) {
     // What arrived before is no edge to come: look once in the next Wait.
-    if (Watch(op) < 0) {
-      cancelled_.push_back(&op);  // no memory for one more watch: its owner sees it cancelled
-    } else {
+    if (const int error = Watch(op, may_be_ready); error < 0) {
+      endings_.push_back({&op, error});  // no memory for one more watch
+      ++pending_;
+    } else if (may_be_ready) {
       retries_.push_back(&op);
     }
     return false;
   }
   *result = Try(op);
   if (*result != -EAGAIN || DirectionOf(op) == Direction::kNone) return true;
-  if (const int error = Watch(op); error < 0) {
+  if (const int error = Watch(op, may_be_ready); error < 0) {
     *result = error;
     return true;
   }
-  // Readiness between the try and the registration would be an edge missed.
-  retries_.push_back(&op);
+  // Not ready just now, so the next edge is still to come: it waits in the kernel's list even if it
+  // came since.
   return false;
 }
 
@@ -214,7 +259,7 @@ void EpollBackend::Cancel(Operation& op) {
   if (slot != &op) return;  // its completion is already under way
   slot = nullptr;
   std::erase(retries_, &op);
-  cancelled_.push_back(&op);
+  endings_.push_back({&op, -ECANCELED});
 }
 
 void EpollBackend::Close(int fd) {
@@ -237,6 +282,7 @@ void EpollBackend::Complete(Operation& op, int result, uint32_t buffer_id, bool 
     SlotOf(op) = nullptr;
     std::erase(retries_, &op);
     op.started = false;
+    --pending_;
   }
   op.OnCompletion(result, buffer_id, more);
 }
@@ -265,18 +311,18 @@ void EpollBackend::AttemptMultishot(Operation& op) {
   if (std::find(retries_.begin(), retries_.end(), &op) == retries_.end()) retries_.push_back(&op);
 }
 
-void EpollBackend::Attempt(Operation* op) {
-  if (op == nullptr) return;
-  if (IsMultishot(*op)) {
-    AttemptMultishot(*op);
+void EpollBackend::Attempt(Operation& op) {
+  if (IsMultishot(op)) {
+    AttemptMultishot(op);
     return;
   }
-  const int result = Try(*op);
-  if (result != -EAGAIN) Complete(*op, result, 0, false);
+  const int result = Try(op);
+  if (result != -EAGAIN) Complete(op, result, 0, false);
 }
 
 absl::Status EpollBackend::Wait(int64_t timeout_ns) {
-  if (!retries_.empty() || !cancelled_.empty()) timeout_ns = 0;
+  if (!retries_.empty() || !endings_.empty()) timeout_ns = 0;
+  ++kernel_entries_;
   std::array<epoll_event, 256> events;
   const int timeout_ms =
       timeout_ns < 0
@@ -289,21 +335,22 @@ absl::Status EpollBackend::Wait(int64_t timeout_ns) {
   const std::vector<Operation*> retries = std::exchange(retries_, {});
   for (Operation* op : retries) {
     // Only those still parked: one may have ended through another of this round.
-    if (std::find(cancelled_.begin(), cancelled_.end(), op) == cancelled_.end()) {
+    if (!IsEnding(*op)) {
       Watched& watched = At(op->fd);
-      if (watched.reader == op || watched.writer == op) Attempt(op);
+      if (watched.reader == op || watched.writer == op) Attempt(*op);
     }
   }
-  const std::vector<Operation*> cancelled = std::exchange(cancelled_, {});
-  for (Operation* op : cancelled) {
-    op->started = false;
-    op->OnCompletion(-ECANCELED, 0, false);
+  const std::vector<Ending> endings = std::exchange(endings_, {});
+  for (const Ending& ending : endings) {
+    ending.operation->started = false;
+    --pending_;
+    ending.operation->OnCompletion(ending.result, 0, false);
   }
   for (int i = 0; i < ready; ++i) {
     const int fd = events[static_cast<size_t>(i)].data.fd;
     const uint32_t what = events[static_cast<size_t>(i)].events;
-    if ((what & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) Attempt(At(fd).reader);
-    if ((what & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) Attempt(At(fd).writer);
+    if (Concerns(At(fd).reader, what, EPOLLIN | EPOLLRDHUP)) Attempt(*At(fd).reader);
+    if (Concerns(At(fd).writer, what, EPOLLOUT)) Attempt(*At(fd).writer);
   }
   return absl::OkStatus();
 }
