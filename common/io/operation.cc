@@ -29,7 +29,9 @@ void OperationAwaiter::OnCompletion(int result, uint32_t, bool) {
   loop->RemoveTimer(*this);
   Unlink();  // from the stop request
   // What succeeded before the cancellation reached it has succeeded.
-  result_ = result == -ECANCELED && cancelled_by == Ended::kDeadline ? -ETIME : result;
+  const bool cancelled =
+      result == -ECANCELED || (result == -EINTR && cancelled_by != Ended::kNo);  // a blocking call
+  result_ = !cancelled ? result : cancelled_by == Ended::kDeadline ? -ETIME : -ECANCELED;
   loop->Schedule(waiter_);
 }
 

@@ -68,6 +68,7 @@ struct Operation : TimerNode, StopWaiter {
   OpCode code = OpCode::kWait;
   bool started = false;  // between Start and the last completion
   bool cancel_sent = false;
+  bool polling = false;    // io_uring: waits for readiness, to be begun anew then
   bool link_next = false;  // io_uring: the next operation started begins only after this one
   Ended cancelled_by = Ended::kNo;
   int fd = -1;

@@ -1,11 +1,13 @@
 #include "common/io/uring_backend.h"
 
 #include <liburing.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "common/base/check.h"
 #include "common/io/buffer_pool.h"
@@ -16,6 +18,30 @@ namespace postern::io {
 namespace {
 
 constexpr int kBufferGroup = 0;
+
+// What to wait for when a descriptor that does not block says "not now". The kernel waits by itself
+// on newer versions; older ones hand the error to us. 0: not an operation that waits so.
+unsigned ReadinessFor(OpCode code) {
+  switch (code) {
+    case OpCode::kAccept:
+    case OpCode::kAcceptMultishot:
+    case OpCode::kReceive:
+    case OpCode::kReceiveMultishot:
+    case OpCode::kReceiveMessage:
+      return POLLIN;
+    case OpCode::kConnect:
+    case OpCode::kSend:
+    case OpCode::kSendMessage:
+      return POLLOUT;
+    default:
+      return 0;
+  }
+}
+
+bool NotNow(const Operation& op, int result) {
+  if (op.code == OpCode::kConnect && (result == -EINPROGRESS || result == -EALREADY)) return true;
+  return result == -EAGAIN && ReadinessFor(op.code) != 0;
+}
 
 class UringBackend final : public Backend {
  public:
@@ -31,6 +57,8 @@ class UringBackend final : public Backend {
   absl::Status Wait(int64_t timeout_ns) override;
   char* BufferAt(uint32_t id) override { return pool_.At(id); }
   void ReturnBuffer(uint32_t id) override;
+  size_t pending() const override { return pending_; }
+  uint64_t kernel_entries() const override { return kernel_entries_; }
   int registered_ring_index() const override { return confined_ ? ring_.enter_ring_fd : -1; }
   int64_t NowNanoseconds() const override { return MonotonicNanoseconds(); }
   int64_t WallNanoseconds() const override { return RealtimeNanoseconds(); }
@@ -38,8 +66,12 @@ class UringBackend final : public Backend {
  private:
   absl::Status MakeRing(const LoopOptions& options);
   absl::Status RegisterBuffers(const LoopOptions& options);
+  void MakeRoom(unsigned entries);
   io_uring_sqe* NextSqe();
+  void Submit(Operation& op);
+  void WaitUntilReady(Operation& op);
   void Reap();
+  void Take(Operation& op, int result, uint32_t flags);
 
   io_uring ring_{};
   bool made_ = false;
@@ -47,6 +79,8 @@ class UringBackend final : public Backend {
   BufferPool pool_;
   io_uring_buf_ring* buffer_ring_ = nullptr;
   size_t buffer_ring_octets_ = 0;
+  size_t pending_ = 0;
+  uint64_t kernel_entries_ = 0;
 };
 
 UringBackend::~UringBackend() {
@@ -129,15 +163,32 @@ absl::Status UringBackend::SetUp(const LoopOptions& options) {
   return absl::OkStatus();
 }
 
-io_uring_sqe* UringBackend::NextSqe() {
+void UringBackend::MakeRoom(unsigned entries) {
   for (int tries = 0; tries < 1000; ++tries) {
-    if (io_uring_sqe* sqe = io_uring_get_sqe(&ring_); sqe != nullptr) return sqe;
+    if (io_uring_sq_space_left(&ring_) >= entries) return;
     io_uring_submit(&ring_);  // full: what gathered so far goes in early
+    ++kernel_entries_;
   }
   CheckFailed(__FILE__, __LINE__, "the submission queue does not drain");
 }
 
+io_uring_sqe* UringBackend::NextSqe() {
+  MakeRoom(1);
+  return io_uring_get_sqe(&ring_);
+}
+
 bool UringBackend::Start(Operation& op, int*) {
+  CHECK(op.code != OpCode::kReceiveMultishot || pool_.count() > 0);
+  op.polling = false;
+  ++pending_;
+  // A chain ends where a submission ends: a sync on the other side of that would not wait for its
+  // write.
+  if (op.link_next) MakeRoom(2);
+  Submit(op);
+  return false;
+}
+
+void UringBackend::Submit(Operation& op) {
   io_uring_sqe* sqe = NextSqe();
   switch (op.code) {
     case OpCode::kAccept:
@@ -200,7 +251,13 @@ bool UringBackend::Start(Operation& op, int*) {
   }
   if (op.link_next) sqe->flags |= IOSQE_IO_LINK;
   io_uring_sqe_set_data(sqe, &op);
-  return false;
+}
+
+void UringBackend::WaitUntilReady(Operation& op) {
+  op.polling = true;
+  io_uring_sqe* sqe = NextSqe();
+  io_uring_prep_poll_add(sqe, op.fd, ReadinessFor(op.code));
+  io_uring_sqe_set_data(sqe, &op);
 }
 
 void UringBackend::Cancel(Operation& operation) {
@@ -228,12 +285,30 @@ void UringBackend::Reap() {
   io_uring_for_each_cqe(&ring_, head, cqe) {
     ++seen;
     auto* operation = static_cast<Operation*>(io_uring_cqe_get_data(cqe));
-    if (operation == nullptr) continue;
-    const bool more = (cqe->flags & IORING_CQE_F_MORE) != 0;
-    if (!more) operation->started = false;
-    operation->OnCompletion(cqe->res, cqe->flags >> IORING_CQE_BUFFER_SHIFT, more);
+    if (operation != nullptr) Take(*operation, cqe->res, cqe->flags);
   }
   io_uring_cq_advance(&ring_, seen);
+}
+
+void UringBackend::Take(Operation& op, int result, uint32_t flags) {
+  const bool more = (flags & IORING_CQE_F_MORE) != 0;
+  const bool ready = std::exchange(op.polling, false) && result >= 0;
+  if (!more && (ready || NotNow(op, result))) {
+    if (!op.cancel_sent) {
+      if (ready) {
+        Submit(op);
+      } else {
+        WaitUntilReady(op);
+      }
+      return;
+    }
+    result = -ECANCELED;  // the request to cancel found nothing, being between the two
+  }
+  if (!more) {
+    op.started = false;
+    --pending_;
+  }
+  op.OnCompletion(result, flags >> IORING_CQE_BUFFER_SHIFT, more);
 }
 
 absl::Status UringBackend::Wait(int64_t timeout_ns) {
@@ -241,6 +316,7 @@ absl::Status UringBackend::Wait(int64_t timeout_ns) {
   limit.tv_sec = timeout_ns / 1'000'000'000;
   limit.tv_nsec = timeout_ns % 1'000'000'000;
   io_uring_cqe* first = nullptr;
+  ++kernel_entries_;
   const int result = io_uring_submit_and_wait_timeout(&ring_, &first, 1,
                                                       timeout_ns < 0 ? nullptr : &limit, nullptr);
   // Busy or short of memory: what completed is taken off, and the rest goes in with the next turn.
