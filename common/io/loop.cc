@@ -9,6 +9,12 @@
 namespace postern::io {
 namespace {
 
+// Coroutines that keep making each other ready shall not keep the kernel waiting: so often in a
+// turn does one thing lead to the next.
+constexpr int kMaxRoundsPerTurn = 64;
+// In ~Loop: how long cancelled operations may take to complete, one millisecond each.
+constexpr int kMaxFarewellTurns = 1000;
+
 thread_local Loop* current_loop = nullptr;
 
 // The one place where a task is started from outside: its frame, held until the loop ends.
@@ -50,9 +56,9 @@ Loop::Loop(std::unique_ptr<Backend> backend) : backend_(std::move(backend)) {
 Loop::~Loop() {
   // Receives of sockets that were closed may still be under way: their buffers are the backend's,
   // their memory waits for the last completion.
-  for (int turn = 0; turn < 3; ++turn) {
+  for (int turn = 0; turn < 3 || (backend_->pending() > 0 && turn < kMaxFarewellTurns); ++turn) {
     RunReady();
-    if (!backend_->Wait(0).ok()) break;
+    if (!backend_->Wait(turn < 3 ? 0 : 1'000'000).ok()) break;
   }
   if (current_loop == this) current_loop = nullptr;
 }
@@ -75,8 +81,9 @@ absl::Status Loop::Run(Task<absl::Status> root) {
     RunReady();
     EndTurn();
     if (root_done_) break;
-    RETURN_IF_ERROR(backend_->Wait(WaitLimit()));
+    // Before the wait: what came back in this turn may be all that a starved receiver waits for.
     FeedStarved();
+    RETURN_IF_ERROR(backend_->Wait(WaitLimit()));
     ++counters_.turns;
   }
   return held.frame().promise().Take();
@@ -85,7 +92,8 @@ absl::Status Loop::Run(Task<absl::Status> root) {
 void Loop::OnFinished(std::coroutine_handle<>) { root_done_ = true; }
 
 void Loop::RunReady() {
-  while (!ready_.empty() || !to_reap_.empty()) {
+  for (int round = 0; round < kMaxRoundsPerTurn; ++round) {
+    if (ready_.empty() && to_reap_.empty()) return;
     running_.swap(ready_);
     for (const std::coroutine_handle<> frame : running_) frame.resume();
     running_.clear();
@@ -174,12 +182,20 @@ void Loop::AddTimer(Operation& operation, Deadline due) {
 
 void Loop::ReturnBuffer(uint32_t id) {
   backend_->ReturnBuffer(id);
-  buffer_returned_ = true;
+  CHECK(counters_.buffers_held > 0);
+  --counters_.buffers_held;
+  feed_starved_ = true;
+}
+
+void Loop::WaitForBuffer(Operation& operation) {
+  operation.wait_link.LinkBefore(starved_);
+  // All came back before the kernel's word that there was none reached us: nothing will come again.
+  if (counters_.buffers_held == 0) feed_starved_ = true;
 }
 
 void Loop::FeedStarved() {
-  if (!buffer_returned_) return;
-  buffer_returned_ = false;
+  if (!feed_starved_) return;
+  feed_starved_ = false;
   while (starved_.linked()) {
     auto* link = static_cast<WaitLink*>(starved_.next());
     link->Unlink();

@@ -98,16 +98,21 @@ class Loop final : private internal::FinishedHook {
   // All operations on it must have been cancelled.
   void Forget(int fd) { backend_->Forget(fd); }
   char* BufferAt(uint32_t id) { return backend_->BufferAt(id); }
+  // A receiver that got a buffer of the loop says so, and gives it back when it was read.
+  void TookBuffer() { ++counters_.buffers_held; }
   void ReturnBuffer(uint32_t id);
   // Receivers that found no buffer wait here for one to come back.
-  void WaitForBuffer(Operation& operation) { operation.wait_link.LinkBefore(starved_); }
+  void WaitForBuffer(Operation& operation);
 
   struct Counters {
     uint64_t turns = 0;
     uint64_t operations = 0;
     uint64_t completions = 0;
+    uint64_t buffers_held = 0;  // now, by all receivers together
   };
   Counters& counters() { return counters_; }
+  uint64_t kernel_entries() const { return backend_->kernel_entries(); }
+  size_t pending() const { return backend_->pending(); }
 
  private:
   void OnFinished(std::coroutine_handle<> frame) override;
@@ -126,7 +131,7 @@ class Loop final : private internal::FinishedHook {
   TimerHeap timers_;
   ListNode turn_end_hooks_;
   ListNode starved_;
-  bool buffer_returned_ = false;
+  bool feed_starved_ = false;
   std::vector<std::function<void()>> before_wait_;
   StopState root_stop_;
   bool root_done_ = false;

@@ -52,6 +52,7 @@ struct Socket::State final : Operation {
 
 void Socket::State::OnCompletion(int result, uint32_t buffer_id, bool more) {
   if (result > 0) {
+    loop->TookBuffer();
     if (orphaned) {
       loop->ReturnBuffer(buffer_id);
     } else {
@@ -170,6 +171,7 @@ Task<absl::Status> Socket::Send(std::string_view bytes, Deadline until) {
 
 Task<absl::StatusOr<UniqueFd>> Socket::Release() {
   State& state = *state_;
+  state.wait_link.Unlink();  // whoever waits for a buffer would be armed again
   if (state.started) {
     state.loop->Cancel(state, Operation::Ended::kByItself);
     while (state.started) {
@@ -179,6 +181,9 @@ Task<absl::StatusOr<UniqueFd>> Socket::Release() {
   if (!state.chunks.empty() || state.ended) {
     co_return FailedPrecondition("hand over socket: something was received already");
   }
+  // Another process may keep the connection open after our descriptor of it is closed: then the
+  // kernel would watch it for us still, under a number that has become another socket's.
+  state.loop->Forget(state.fd);
   co_return UniqueFd(std::exchange(state.fd, -1));
 }
 
@@ -223,13 +228,15 @@ struct Listener::State final : Operation {
         loop->Close(result);
       } else {
         accepted.emplace_back(result);
+        // Who is not asked for waits in the kernel's queue, which is bounded, not in descriptors.
+        if (accepted.size() >= kMaxAcceptedAhead && more) loop->Cancel(*this, Ended::kByItself);
       }
     }
     if (orphaned) {
       if (!more) delete this;
       return;
     }
-    if (result < 0 && result != -ECANCELED) error = -result;
+    if (result < 0 && (result != -ECANCELED || cancelled_by == Ended::kNo)) error = -result;
     arrived.Wake();
   }
 

@@ -56,7 +56,12 @@ Task<absl::Status> ConnectUnix(Loop& loop, int fd, std::string_view path, Deadli
 // A listening socket (TCP or Unix) that gives its connections one by one.
 class Listener {
  public:
-  // The descriptor listens already.
+  // When as many connections were accepted and not asked for, the rest waits in the kernel's queue;
+  // io_uring may bring more, but only those that waited already.
+  static constexpr size_t kMaxAcceptedAhead = 64;
+
+  // The descriptor listens already, and does not block (epoll would, when another process that
+  // accepts from it too was faster).
   Listener(Loop& loop, UniqueFd fd);
   Listener(const Listener&) = delete;
   ~Listener();
