@@ -10,6 +10,7 @@
 #include "sandbox/confine.h"
 #include "sandbox/profiles/profiles.h"
 #include "tests/common/dns/builder.h"
+#include "tests/daemons/resolvd/on_loop.h"
 #include "tests/daemons/resolvd/scripted_server.h"
 #ifdef POSTERN_WITH_UNBOUND
 #include "daemons/resolvd/unbound_resolver.h"
@@ -105,20 +106,8 @@ int Child(const SocketAddress& server, Backend backend, bool unbound) {
   return ended.ok() ? 0 : 1;
 }
 
-// A sanitizer makes calls of its own that no profile allows.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define POSTERN_SANITIZED 1
-#endif
-#endif
-#if defined(POSTERN_SANITIZED)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
-
 void AskConfined(Backend backend, bool unbound) {
-  if (kSanitized) GTEST_SKIP() << "built with a sanitizer";
+  if (test::kSanitized) GTEST_SKIP() << "built with a sanitizer";
   if (backend == Backend::kUring && !io::UringWorks()) GTEST_SKIP() << "no io_uring here";
   test::ScriptedServer server(World);
   const pid_t child = ::fork();

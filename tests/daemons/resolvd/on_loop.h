@@ -11,6 +11,18 @@
 
 namespace postern::resolvd::test {
 
+// A sanitizer makes calls of its own that no profile allows.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define POSTERN_SANITIZED 1
+#endif
+#endif
+#if defined(POSTERN_SANITIZED)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 class OnLoop : public testing::TestWithParam<io::BackendKind> {
  protected:
   void SetUp() override {
