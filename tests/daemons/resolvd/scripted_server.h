@@ -22,8 +22,6 @@
 
 namespace postern::resolvd::test {
 
-inline constexpr int kAskTimeoutMs = 10000;
-
 struct Packet {
   std::string octets;
   bool from_elsewhere = false;  // UDP: from another port than the one that was asked
