@@ -1,12 +1,15 @@
-// sendmail, mailq, newaliases: what programs call to send mail. Speaks SMTP to the server's Unix
-// socket; the kernel tells the server who calls. No set-uid, no set-gid.
+// sendmail, mailq, newaliases: what programs call to send mail; see docs/man/sendmail.1. Speaks
+// SMTP to the server's Unix socket, where the kernel says who calls: no set-uid, no set-gid.
 #include <pwd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -14,191 +17,189 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <set>
 
 #include "common/base/unique_fd.h"
 #include "common/config/parse.h"
-#include "common/smtp/dot_stream.h"
-#include "common/smtp/reply_parser.h"
+#include "tools/sendmail/addresses.h"
+#include "tools/sendmail/arguments.h"
 #include "tools/sendmail/message.h"
+#include "tools/sendmail/submission.h"
 
 namespace {
 
 using namespace postern;
+
+constexpr char kDefaultConfig[] = "/etc/postern/postern.toml";
+constexpr time_t kReplySeconds = 600;  // RFC 5321 §4.5.3.2.6, the longest of its limits
 
 int Fail(const std::string& message, int status) {
   std::fprintf(stderr, "sendmail: %s\n", message.c_str());
   return status;
 }
 
-// A blocking dialogue.
-class Dialogue {
- public:
-  explicit Dialogue(int fd) : fd_(fd) {}
-
-  bool Send(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (sent < 0 && errno == EINTR) continue;
-      if (sent <= 0) return false;
-      bytes.remove_prefix(static_cast<size_t>(sent));
-    }
-    return true;
-  }
-  // The next reply; code 0 when the server is gone.
-  smtp::Reply Read() {
-    char buffer[4096];
-    for (;;) {
-      std::string_view input = left_;
-      const auto outcome = parser_.Next(input);
-      left_ = std::string(input);
-      if (outcome == smtp::ReplyParser::Outcome::kReply) return parser_.reply();
-      if (outcome == smtp::ReplyParser::Outcome::kMalformed) return {};
-      const ssize_t got = ::recv(fd_, buffer, sizeof buffer, 0);
-      if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) return {};
-      left_.assign(buffer, static_cast<size_t>(got));
-    }
-  }
-  smtp::Reply Ask(const std::string& command) {
-    return Send(command + "\r\n") ? Read() : smtp::Reply{};
-  }
-
- private:
-  const int fd_;
-  std::string left_;
-  smtp::ReplyParser parser_;
-};
-
+// A socket, or an error in `errno`.
 UniqueFd ConnectTo(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof address.sun_path) return {};
+  if (path.empty() || path.size() >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    return {};
+  }
   std::memcpy(address.sun_path, path.data(), path.size());
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) return {};
+  if (!fd || ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0)
+    return {};
+  const timeval limit{.tv_sec = kReplySeconds, .tv_usec = 0};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   return fd;
 }
 
-int StatusOf(const smtp::Reply& reply, int permanent) {
-  if (reply.code == 0 || reply.transient()) return EX_TEMPFAIL;
-  return permanent;
+int FailToConnect(const config::Settings& settings) {
+  const int error = errno;
+  if (settings.smtp.socket.empty())
+    return Fail("smtp.socket is empty in the configuration: there is nowhere to submit to",
+                EX_CONFIG);
+  return Fail("cannot reach the server at " + settings.smtp.socket + ": " + std::strerror(error) +
+                  "; does it run? (postern ps)",
+              EX_TEMPFAIL);
+}
+
+std::string AccountName() {
+  const passwd* account = ::getpwuid(::getuid());
+  return account != nullptr ? account->pw_name : "uid" + std::to_string(::getuid());
+}
+
+std::string UniqueName(const std::string& hostname) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(now).count()) + '.' +
+         std::to_string(::getpid()) + '@' + hostname;
+}
+
+// Each once, in order; false if one is no address.
+bool TakeRecipients(const std::vector<std::string>& addresses, const config::Settings& settings,
+                    sendmail::Mail& mail) {
+  const std::string& domain =
+      settings.domains.empty() ? settings.hostname : settings.domains.front();
+  bool ok = true;
+  std::set<std::string> known;
+  for (const std::string& address : addresses) {
+    Parsed<smtp::ForwardPath> path = sendmail::PathOf(address, domain);
+    if (!path.has_value()) {
+      Fail(path.error().reason, EX_DATAERR);
+      ok = false;
+    } else if (known.insert(path->ToString()).second) {
+      mail.recipients.push_back(*std::move(path));
+    }
+  }
+  return ok;
 }
 
 int Submit(const sendmail::Options& options, const config::Settings& settings) {
-  const passwd* account = ::getpwuid(::getuid());
-  const std::string user =
-      account != nullptr ? account->pw_name : "uid" + std::to_string(::getuid());
-  const std::string own = options.sender.empty() ? user + '@' + settings.hostname : options.sender;
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  const std::string unique =
-      std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(now).count()) + '.' +
-      std::to_string(::getpid()) + '@' + settings.hostname;
+  if (options.arguments.empty() && !options.take_recipients)
+    return Fail("no recipients: name them, or use -t\n" + std::string(sendmail::kUsage), EX_USAGE);
+  sendmail::Mail mail;
+  const std::string own = AccountName() + '@' + settings.hostname;
+  const std::string from = options.sender.value_or(own);
+  if (!from.empty()) {
+    const Parsed<smtp::ForwardPath> sender = sendmail::PathOf(from, settings.hostname);
+    if (!sender.has_value()) return Fail("-f: " + sender.error().reason, EX_USAGE);
+    mail.sender = {.null = false, .mailbox = sender->mailbox};
+    if (sender->postmaster) mail.sender.mailbox = {"postmaster", settings.hostname};
+  }
+  std::vector<std::string> addresses;
+  for (const std::string& argument : options.arguments) {
+    for (std::string& address : sendmail::AddressesOf(argument))
+      addresses.push_back(std::move(address));
+  }
   const std::string text((std::istreambuf_iterator<char>(std::cin)),
                          std::istreambuf_iterator<char>());
-  sendmail::Prepared mail =
-      sendmail::Prepare(text, options, own == "<>" ? user + '@' + settings.hostname : own,
-                        std::chrono::duration_cast<std::chrono::seconds>(now).count(), unique);
+  sendmail::Prepared prepared = sendmail::Prepare(
+      text, {.take_recipients = options.take_recipients,
+             .dots_are_text = options.dots_are_text,
+             .full_name = options.full_name,
+             .own_address = mail.sender.null ? own : mail.sender.ToString(),
+             .unix_seconds = std::chrono::duration_cast<std::chrono::seconds>(
+                                 std::chrono::system_clock::now().time_since_epoch())
+                                 .count(),
+             .unique = UniqueName(settings.hostname)});
+  addresses.insert(addresses.end(), prepared.addresses.begin(), prepared.addresses.end());
+  const bool all_are_addresses = TakeRecipients(addresses, settings, mail);
+  if (!all_are_addresses && mail.recipients.empty()) return EX_DATAERR;
   if (mail.recipients.empty())
-    return Fail("no recipients: name them, or use -t with a To field", EX_USAGE);
+    return Fail("no recipients: the message has none in To, Cc or Bcc", EX_USAGE);
+  mail.content = std::move(prepared.content);
+  mail.has_8bit = prepared.has_8bit;
+  mail.utf8_header = prepared.utf8_header;
+  mail.notify = options.notify;
+  mail.envid = options.envid;
+  mail.ret = options.ret;
   const UniqueFd fd = ConnectTo(settings.smtp.socket);
-  if (!fd) return Fail("the server does not listen on " + settings.smtp.socket, EX_TEMPFAIL);
-  Dialogue dialogue(fd.get());
-  smtp::Reply reply = dialogue.Read();
-  if (reply.positive()) reply = dialogue.Ask("EHLO " + settings.hostname);
-  if (!reply.positive()) return Fail("greeting: " + reply.ToString(), EX_TEMPFAIL);
-  std::string command = "MAIL FROM:<" + (own == "<>" ? "" : own) + ">";
-  if (!options.ret.empty()) command += " RET=" + options.ret;
-  if (!options.envid.empty()) command += " ENVID=" + options.envid;
-  reply = dialogue.Ask(command);
-  if (!reply.positive()) return Fail(own + ": " + reply.ToString(), StatusOf(reply, EX_DATAERR));
-  int status = EX_OK;
-  size_t accepted = 0;
-  for (const std::string& recipient : mail.recipients) {
-    // A bare name is a local account.
-    const std::string address =
-        recipient.find('@') == std::string::npos && !settings.domains.empty()
-            ? recipient + '@' + settings.domains.front()
-            : recipient;
-    reply = dialogue.Ask("RCPT TO:<" + address + ">" +
-                         (options.notify.empty() ? "" : " NOTIFY=" + options.notify));
-    if (reply.positive()) {
-      ++accepted;
-      continue;
-    }
-    status = Fail(address + ": " + reply.ToString(), StatusOf(reply, EX_NOUSER));
-  }
-  if (accepted == 0) return status;
-  reply = dialogue.Ask("DATA");
-  if (reply.intermediate()) {
-    smtp::DotEncoder encoder;
-    std::string wire;
-    encoder.Append(mail.content, wire);
-    encoder.Finish(wire);
-    reply = dialogue.Send(wire) ? dialogue.Read() : smtp::Reply{};
-  }
-  if (!reply.positive()) return Fail(reply.ToString(), StatusOf(reply, EX_UNAVAILABLE));
-  dialogue.Send("QUIT\r\n");
-  return status;
+  if (!fd) return FailToConnect(settings);
+  const sendmail::Outcome outcome = sendmail::Submit(fd.get(), settings.hostname, mail);
+  for (const std::string& problem : outcome.problems) Fail(problem, 0);
+  if (options.verbose && !outcome.accepted.empty())
+    std::printf("accepted: %s\n", outcome.accepted.c_str());
+  return outcome.status == EX_OK && !all_are_addresses ? EX_DATAERR : outcome.status;
 }
 
-// -bs: SMTP on standard input and output, passed through to the server.
 int Serve(const config::Settings& settings) {
   const UniqueFd fd = ConnectTo(settings.smtp.socket);
-  if (!fd) return Fail("the server does not listen on " + settings.smtp.socket, EX_TEMPFAIL);
-  const pid_t reader = ::fork();
-  if (reader < 0) return Fail("fork", EX_OSERR);
-  char buffer[8192];
-  const int from = reader == 0 ? fd.get() : STDIN_FILENO;
-  const int to = reader == 0 ? STDOUT_FILENO : fd.get();
-  for (ssize_t got; (got = ::read(from, buffer, sizeof buffer)) > 0;) {
-    for (ssize_t done = 0; done < got;) {
-      const ssize_t wrote = ::write(to, buffer + done, static_cast<size_t>(got - done));
-      if (wrote <= 0) return EX_IOERR;
-      done += wrote;
-    }
-  }
-  if (reader != 0) ::shutdown(fd.get(), SHUT_WR);
-  return EX_OK;
+  if (!fd) return FailToConnect(settings);
+  return sendmail::PassThrough(STDIN_FILENO, STDOUT_FILENO, fd.get());
 }
 
 // The operator's tool does the rest.
-int RunTool(const sendmail::Options& options, const char* verb) {
+int RunTool(const std::string& config, std::vector<std::string> words) {
+  std::error_code error;
   const std::filesystem::path self =
-      std::filesystem::read_symlink("/proc/self/exe").parent_path() / "postern";
-  ::execl(self.c_str(), "postern", "-c", options.config.c_str(), "queue", verb,
-          static_cast<char*>(nullptr));
-  return Fail("cannot run " + self.string(), EX_OSFILE);
+      std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / "postern";
+  words.insert(words.begin(), {"postern", "-c", config, "queue"});
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  ::execv(self.c_str(), arguments.data());
+  return Fail("cannot run " + self.string() + ": " + std::strerror(errno), EX_OSFILE);
+}
+
+int WithSettings(const sendmail::Options& options, const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in)
+    return Fail("cannot read " + file + ": name the configuration with -C or POSTERN_CONFIG",
+                EX_CONFIG);
+  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  const config::Outcome outcome = config::Parse(text, std::filesystem::absolute(file).string());
+  if (!outcome.ok()) return Fail(outcome.problems.front().ToString(), EX_CONFIG);
+  return options.mode == sendmail::Mode::kServe ? Serve(*outcome.settings)
+                                                : Submit(options, *outcome.settings);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::string problem;
+  ::signal(SIGPIPE, SIG_IGN);
   const std::string name =
       argc > 0 ? std::filesystem::path(argv[0]).filename().string() : "sendmail";
-  sendmail::Options options =
-      sendmail::ParseArguments(name, std::vector<std::string>(argv + 1, argv + argc), problem);
-  if (!problem.empty()) return Fail(problem, EX_USAGE);
-  if (const char* config = std::getenv("POSTERN_CONFIG"); config != nullptr)
-    options.config = config;
-  switch (options.mode) {
-    case sendmail::Options::Mode::kList:
-      return RunTool(options, "list");
-    case sendmail::Options::Mode::kFlush:
-      return RunTool(options, "flush");
-    case sendmail::Options::Mode::kAliases:
-      std::printf("there are no aliases to rebuild\n");
+  const Parsed<sendmail::Options> options = sendmail::ParseArguments(
+      name, std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
+  if (!options.has_value())
+    return Fail(options.error().reason + "\n" + std::string(sendmail::kUsage), EX_USAGE);
+  const char* environment = std::getenv("POSTERN_CONFIG");
+  const std::string file =
+      options->config.value_or(environment != nullptr ? environment : kDefaultConfig);
+  switch (options->mode) {
+    case sendmail::Mode::kList:
+      return RunTool(file, {"list"});
+    case sendmail::Mode::kFlush:
+      if (!options->queue_id.empty()) return RunTool(file, {"requeue", options->queue_id});
+      return RunTool(file, {"flush"});
+    case sendmail::Mode::kAliases:
+      std::printf("there is nothing to do: aliases need no rebuilding\n");
       return EX_OK;
-    case sendmail::Options::Mode::kServe:
-    case sendmail::Options::Mode::kSubmit:
+    case sendmail::Mode::kServe:
+    case sendmail::Mode::kSubmit:
       break;
   }
-  std::ifstream in(options.config, std::ios::binary);
-  if (!in) return Fail("cannot read " + options.config, EX_CONFIG);
-  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  const config::Outcome outcome =
-      config::Parse(text, std::filesystem::absolute(options.config).string());
-  if (!outcome.ok()) return Fail(outcome.problems.front().ToString(), EX_CONFIG);
-  if (options.mode == sendmail::Options::Mode::kServe) return Serve(*outcome.settings);
-  return Submit(options, *outcome.settings);
+  return WithSettings(*options, file);
 }

@@ -8,42 +8,28 @@
 
 namespace postern::sendmail {
 
-struct Options {
+struct Draft {
   bool take_recipients = false;  // -t
-  bool dots_are_text = false;    // -i: a line with a dot alone does not end the message
-  std::string sender;            // -f; empty: the account's own address
+  bool dots_are_text = false;    // -i
   std::string full_name;         // -F
-  std::vector<std::string> recipients;
-  enum class Mode {
-    kSubmit,
-    kList,
-    kFlush,
-    kServe,
-    kAliases
-  } mode = Mode::kSubmit;                            // -bm, -bp, -q, -bs, -bi
-  std::string notify;                                // -N
-  std::string envid;                                 // -V
-  std::string ret;                                   // -R
-  std::string config = "/etc/postern/postern.toml";  // -C
+  std::string own_address;       // for a From field
+  int64_t unix_seconds = 0;      // for a Date field
+  std::string unique;            // for a Message-ID field, without <>
 };
-
-// `name` is what the program was called: "mailq" and "newaliases" are modes too. On a mistake
-// `problem` is set and the exit status is EX_USAGE.
-Options ParseArguments(std::string_view name, const std::vector<std::string>& arguments,
-                       std::string& problem);
 
 struct Prepared {
-  std::string content;                  // CRLF lines
-  std::vector<std::string> recipients;  // of the command line and, with -t, of To, Cc, Bcc
+  std::string content;                 // CRLF lines
+  std::vector<std::string> addresses;  // with -t: of To, Cc, Bcc, as they stand there
+  bool has_8bit = false;
+  bool utf8_header = false;  // RFC 6532: travels with SMTPUTF8 only
 };
 
-// LF becomes CRLF; From, Date and Message-ID are added where they are missing; with -t Bcc goes and
-// the recipients are taken from the header. `own_address` is the sender's, `unique` makes the
-// Message-ID.
-Prepared Prepare(std::string_view text, const Options& options, const std::string& own_address,
-                 int64_t unix_seconds, const std::string& unique);
+// LF and CR become CRLF; a "From " line of mbox in front goes; From, Date and Message-ID are added
+// where they are missing. With -t the recipients are taken from To, Cc and Bcc — from the Resent-
+// fields alone if there are any (RFC 5322 §3.6.6) — and Bcc goes.
+Prepared Prepare(std::string_view text, const Draft& draft);
 
-// The addresses of a To, Cc or Bcc field: bare, in <>, with names and comments, in groups.
-std::vector<std::string> AddressesOf(std::string_view field);
+// "From: " with the name quoted, or encoded where it is not ASCII (RFC 2047 §5).
+std::string FromField(const std::string& full_name, const std::string& address);
 
 }  // namespace postern::sendmail
