@@ -17,27 +17,30 @@ namespace postern::tool {
 // Blocking; one request at a time.
 class AdminClient {
  public:
-  // kUnavailable: nobody listens there (the server does not run, or we may not ask).
+  // kUnavailable: nobody listens there, or we may not ask; the message says what to try.
   static absl::StatusOr<AdminClient> Connect(const std::string& path);
   // On a socket that is connected already.
   explicit AdminClient(UniqueFd socket) : socket_(std::move(socket)) {}
 
+  // Errors: kUnavailable  the server closed the connection (it does so to other users), or was
+  //                       silent for a minute
+  //         kDataLoss     what it sent is no answer
   // `on_content` gets what comes before the answer (the pieces of a shown message).
   template <class Answer, class Question>
   absl::StatusOr<Answer> Ask(const Question& question,
                              const std::function<void(std::string_view)>& on_content = {}) {
     std::string payload;
     if (!ipc::Encode(question, payload)) return InvalidArgument("an argument is too long");
-    RETURN_IF_ERROR(Send(static_cast<uint8_t>(Question::kType), payload));
+    ASSIGN_OR_RETURN(const uint32_t id, Send(static_cast<uint8_t>(Question::kType), payload));
     for (;;) {
-      ASSIGN_OR_RETURN(const ipc::FrameHeader header, Receive(payload));
-      if (header.type == protocol::admin::kShownContent && on_content) {
+      ASSIGN_OR_RETURN(const uint8_t type, Receive(id, payload));
+      if (type == protocol::admin::kShownContent && on_content) {
         const auto piece = ipc::Decode<protocol::admin::ShownContent>(payload);
         if (!piece.has_value()) return DataLoss("answer: ", piece.error().reason);
         on_content(piece->bytes);
         continue;
       }
-      if (header.type != static_cast<uint8_t>(Answer::kType))
+      if (type != static_cast<uint8_t>(Answer::kType))
         return DataLoss("an answer to another question");
       Parsed<Answer> answer = ipc::Decode<Answer>(payload);
       if (!answer.has_value()) return DataLoss("answer: ", answer.error().reason);
@@ -46,8 +49,9 @@ class AdminClient {
   }
 
  private:
-  absl::Status Send(uint8_t type, std::string_view payload);
-  absl::StatusOr<ipc::FrameHeader> Receive(std::string& payload);
+  absl::StatusOr<uint32_t> Send(uint8_t type, std::string_view payload);
+  absl::StatusOr<uint8_t> Receive(uint32_t id, std::string& payload);
+  absl::Status Read(char* to, size_t octets);
   UniqueFd socket_;
   uint32_t next_id_ = 1;
 };

@@ -7,50 +7,90 @@
 namespace postern::tool {
 namespace {
 
-std::string Value(const log::Record& record, std::string_view key) {
-  return Escaped(record.Field(key));
-}
+constexpr size_t kValueOctets = 1024;
 
-std::string What(const log::Record& record) {
-  const std::string_view event = record.event;
-  const std::string to = "<" + Value(record, "to") + ">";
-  const auto because = [&](std::string_view key) {
-    return record.Field(key).empty() ? std::string() : ": " + Value(record, key);
-  };
-  if (event == "message.queued") {
-    if (!record.Field("error").empty()) return "refused: it could not be stored" + because("error");
-    return "accepted from <" + Value(record, "from") + ">, sent by " + Value(record, "client") +
-           " (" + Value(record, "size") + " octets, " + Value(record, "recipients") +
-           " recipients)";
+class Teller {
+ public:
+  explicit Teller(const log::Record& record) : record_(record) {}
+
+  std::string What() const {
+    const std::string_view event = record_.event;
+    if (event.starts_with("message.")) return Message(event.substr(event.find('.') + 1));
+    if (event.starts_with("notice.")) return Notice(event.substr(event.find('.') + 1));
+    if (event == "remote.failed")
+      return "tried " + Value("remote") + ", which did not work" + Because("reason");
+    if (event == "deliver.stored") return "written to the mailbox of " + Value("user");
+    if (event == "deliver.failed")
+      return "the mailbox of " + Value("user") + " did not take it" + Because("reason");
+    return AsWritten();
   }
-  if (event == "message.delivered")
-    return "delivered to " + to + ", mailbox of " + Value(record, "user");
-  if (event == "message.relayed")
-    return "taken by " + Value(record, "remote") + " for " + to + because("reply");
-  if (event == "message.deferred")
-    return "not delivered to " + to + " this time (" + Value(record, "status") + ")" +
-           because("reason");
-  if (event == "message.bounced")
-    return "returned: " + to + " cannot be reached (" + Value(record, "status") + ")" +
-           because("reason");
-  if (event == "message.expired") return "given up: it was in the queue for too long";
-  if (event == "message.held") return "held" + because("reason");
-  if (event == "message.released") return "released";
-  if (event == "message.deleted") return "deleted" + because("reason");
-  if (event == "message.removed") return "done: it left the queue";
-  if (event == "notice.sent")
-    return "a " + Value(record, "kind") + " notice went to " + to + " as " +
-           Value(record, "notice");
-  if (event == "notice.double")
-    return "no notice is sent about a notice; it could not be delivered to " + to;
-  if (event == "remote.failed") return "tried " + Value(record, "remote") + because("reason");
-  if (event == "deliver.stored") return "written to the mailbox of " + Value(record, "user");
-  if (event == "deliver.failed")
-    return "the mailbox of " + Value(record, "user") + " did not take it" + because("reason");
-  std::string all(event);
-  for (const auto& [key, value] : record.fields) all += ' ' + key + '=' + Escaped(value);
-  return all;
-}
+
+ private:
+  std::string Value(std::string_view key) const {
+    return Escaped(record_.Field(key), kValueOctets);
+  }
+  std::string To() const { return "<" + Value("to") + ">"; }
+  std::string Because(std::string_view key) const {
+    return record_.Field(key).empty() ? "" : ": " + Value(key);
+  }
+  std::string With(std::string_view key) const {
+    return record_.Field(key).empty() ? "" : " (" + Value(key) + ")";
+  }
+
+  std::string Message(std::string_view verb) const {
+    if (verb == "queued") return Queued();
+    if (verb == "refused") return "refused" + With("status") + Because("reason");
+    if (verb == "delivered")
+      return "delivered to " + To() +
+             (record_.Field("user").empty() ? "" : ", mailbox of " + Value("user"));
+    if (verb == "relayed") return "taken by " + Value("remote") + " for " + To() + Because("reply");
+    if (verb == "deferred")
+      return "not delivered to " + To() + " this time" + With("status") + Because("reason");
+    if (verb == "bounced")
+      return "given up: " + To() + " cannot be reached" + With("status") + Because("reason");
+    if (verb == "expired") return "given up: it was in the queue for too long";
+    if (verb == "discarded") return "thrown away" + Because("reason");
+    if (verb == "held") return "held" + Because("reason");
+    if (verb == "released") return "released";
+    if (verb == "requeued") return "to be tried again now";
+    if (verb == "deleted") return "deleted" + Because("reason");
+    if (verb == "removed") return "done: it left the queue";
+    if (verb == "expanded") return To() + " stands for " + Value("into");
+    return AsWritten();
+  }
+
+  std::string Queued() const {
+    if (!record_.Field("error").empty())
+      return "not taken: it could not be stored" + Because("error");
+    const std::string_view count = record_.Field("recipients");
+    return "accepted from <" + Value("from") + ">, sent by " + Value("client") + " (" +
+           Value("size") + " octets, " + Value("recipients") +
+           (count == "1" ? " recipient)" : " recipients)");
+  }
+
+  std::string Notice(std::string_view verb) const {
+    const std::string kind = record_.Field("kind").empty() ? "" : Value("kind") + " ";
+    if (verb == "sent")
+      return "a " + kind + "notice went to " + To() +
+             (record_.Field("notice").empty() ? "" : " as " + Value("notice"));
+    if (verb == "skipped") return "no " + kind + "notice was called for" + Because("reason");
+    if (verb == "failed")
+      return "a notice could not be made; it will be tried again" + Because("reason") +
+             Because("error");
+    if (verb == "double")
+      return "no notice is sent about a notice; " + To() + " did not get it" + Because("reason");
+    return AsWritten();
+  }
+
+  std::string AsWritten() const {
+    std::string all = record_.event;
+    for (const auto& [key, value] : record_.fields)
+      all += ' ' + key + '=' + Escaped(value, kValueOctets);
+    return all;
+  }
+
+  const log::Record& record_;
+};
 
 }  // namespace
 
@@ -58,25 +98,23 @@ std::string FormatTime(int64_t unix_us) {
   const time_t seconds = unix_us / 1'000'000;
   tm parts{};
   ::gmtime_r(&seconds, &parts);
-  char text[32];
+  char text[64];
   ::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%SZ", &parts);
   return text;
 }
 
-std::vector<log::Record> RecordsOf(std::string_view log, std::string_view id) {
-  std::vector<log::Record> records;
-  while (!log.empty()) {
-    const std::string_view line = log.substr(0, log.find('\n'));
-    log.remove_prefix(std::min(line.size() + 1, log.size()));
-    if (line.find(id) == std::string_view::npos) continue;  // most lines are about others
-    Parsed<log::Record> record = log::ParseLine(line);
-    if (record.has_value() && record->id == id) records.push_back(*std::move(record));
-  }
-  return records;
+std::string Counted(uint64_t count, std::string_view what) {
+  return std::to_string(count) + ' ' + std::string(what) + (count == 1 ? "" : "s");
+}
+
+void StoryReader::TakeLine(std::string_view line) {
+  if (line.find(id_) == std::string_view::npos) return;  // most lines are about others
+  Parsed<log::Record> record = log::ParseLine(line);
+  if (record.has_value() && record->id == id_) records_.push_back(*std::move(record));
 }
 
 std::string Sentence(const log::Record& record) {
-  return FormatTime(record.time_us) + "  " + record.daemon + ": " + What(record);
+  return FormatTime(record.time_us) + "  " + record.daemon + ": " + Teller(record).What();
 }
 
 }  // namespace postern::tool

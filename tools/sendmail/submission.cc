@@ -13,6 +13,7 @@
 #include "common/smtp/dot_stream.h"
 #include "common/smtp/reply_parser.h"
 #include "common/smtp/xtext.h"
+#include "tools/sendmail/pacer.h"
 
 namespace postern::sendmail {
 namespace {
@@ -178,10 +179,15 @@ Outcome Submit(int fd, const std::string& hostname, const Mail& mail) {
 }
 
 int PassThrough(int in, int out, int fd) {
-  pollfd ready[] = {{.fd = fd, .events = POLLIN, .revents = 0},
-                    {.fd = in, .events = POLLIN, .revents = 0}};
+  constexpr size_t kMaxPending = 256 * 1024;  // what waits for replies; then the script waits
+  Pacer pacer;
+  bool reading = true;
+  bool writing = true;
   char buffer[16384];
   for (;;) {
+    const bool may_read = reading && pacer.pending() < kMaxPending;
+    pollfd ready[] = {{.fd = fd, .events = POLLIN, .revents = 0},
+                      {.fd = may_read ? in : -1, .events = POLLIN, .revents = 0}};
     if (::poll(ready, 2, -1) < 0) {
       if (errno == EINTR) continue;
       return EX_OSERR;
@@ -189,16 +195,23 @@ int PassThrough(int in, int out, int fd) {
     if (ready[0].revents != 0) {
       const ssize_t got = ::read(fd, buffer, sizeof buffer);
       if (got <= 0) return EX_OK;
+      pacer.FromServer({buffer, static_cast<size_t>(got)});
       if (!WriteAll(out, {buffer, static_cast<size_t>(got)})) return EX_IOERR;
     }
     if (ready[1].revents != 0) {
       const ssize_t got = ::read(in, buffer, sizeof buffer);
-      if (got <= 0) {
-        ready[1].fd = -1;  // the server answers what it has, then closes
-        ::shutdown(fd, SHUT_WR);
-      } else if (!WriteAll(fd, {buffer, static_cast<size_t>(got)})) {
-        ready[1].fd = -1;  // gone: its last words may still be there to read
+      reading = got > 0;
+      if (reading) {
+        pacer.FromClient({buffer, static_cast<size_t>(got)});
+      } else {
+        pacer.ClientEnded();
       }
+    }
+    // A server that is gone may still have last words to read.
+    writing = writing && WriteAll(fd, pacer.Take());
+    if (writing && pacer.finished()) {
+      writing = false;
+      ::shutdown(fd, SHUT_WR);  // the server answers what it has, then closes
     }
   }
 }

@@ -33,7 +33,7 @@ struct Outcome {
 Outcome Submit(int fd, const std::string& hostname, const Mail& mail);
 
 // SMTP from `in` and `out` passed through to the server on `fd` and back, until the server closes
-// (-bs). Returns a status of sysexits.h.
+// (-bs); commands wait for replies (pacer.h). Returns a status of sysexits.h.
 int PassThrough(int in, int out, int fd);
 
 }  // namespace postern::sendmail

@@ -1,0 +1,42 @@
+// tools/postern/commands.h — what `postern` can do; each returns the exit status (server.h).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/ipc/protocol/admin.h"
+#include "tools/postern/server.h"
+
+namespace postern::tool {
+
+// Every problem as file:line:column: message.
+int Check(const Common& common, const std::string& file);
+int Explain(const Common& common, const std::string& key);
+
+int Ps(const Common& common);
+// Checks the configuration first: a wrong one changes nothing.
+int Reload(const Common& common);
+int Stop(const Common& common);
+
+int Why(const Common& common, const std::string& id);
+
+struct ListOptions {
+  std::string state;  // "active", "deferred", "held"; empty: any
+  std::string sender;
+  std::string recipient;
+  uint32_t limit = 1000;
+};
+int QueueList(const Common& common, const ListOptions& options);
+int QueueShow(const Common& common, const std::string& id, bool content);
+
+struct ActOptions {
+  std::vector<std::string> ids;
+  bool all = false;
+  std::string destination;
+  std::string reason;
+};
+int QueueAct(const Common& common, protocol::admin::Verb verb, const ActOptions& options);
+int QueueDestinations(const Common& common);
+
+}  // namespace postern::tool

@@ -1,0 +1,52 @@
+#include <csignal>
+#include <cstdio>
+
+#include "tools/postern/commands.h"
+#include "tools/postern/text.h"
+
+namespace postern::tool {
+namespace {
+
+namespace admin = protocol::admin;
+
+absl::StatusOr<std::vector<admin::Process>> ListProcesses(const Common& common) {
+  ASSIGN_OR_RETURN(AdminClient master, AskMaster(common));
+  ASSIGN_OR_RETURN(admin::ProcessesListed listed,
+                   master.Ask<admin::ProcessesListed>(admin::Processes{}));
+  return std::move(listed.processes);
+}
+
+// Master is the first it lists.
+int TellMaster(const Common& common, int signal) {
+  const auto processes = ListProcesses(common);
+  if (!processes.ok()) return Complain(processes.status());
+  if (processes->empty() || processes->front().pid <= 1)
+    return Complain(DataLoss("master did not say who it is"));
+  if (::kill(static_cast<pid_t>(processes->front().pid), signal) < 0)
+    return Complain(ErrnoStatus(errno, "tell master"));
+  return kDone;
+}
+
+}  // namespace
+
+int Ps(const Common& common) {
+  const auto processes = ListProcesses(common);
+  if (!processes.ok()) return Complain(processes.status());
+  nlohmann::json all = nlohmann::json::array();
+  std::string text = ProcessHeading();
+  for (const admin::Process& one : *processes) {
+    all.push_back(ToJson(one));
+    text += ToText(one);
+  }
+  std::fputs(common.as_json ? Dump(all).c_str() : text.c_str(), stdout);
+  return kDone;
+}
+
+int Reload(const Common& common) {
+  if (const int checked = Check(common, common.config); checked != kDone) return checked;
+  return TellMaster(common, SIGHUP);
+}
+
+int Stop(const Common& common) { return TellMaster(common, SIGTERM); }
+
+}  // namespace postern::tool
