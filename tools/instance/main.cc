@@ -36,8 +36,11 @@ int main(int argc, char** argv) {
   using namespace postern;
   const auto options =
       instance::ParseArguments(std::vector<std::string_view>(argv + 1, argv + argc));
-  if (!options.has_value())
-    return Fail(options.error().reason + "\n" + std::string(instance::kUsage), 2);
+  if (!options.has_value()) return Fail(options.error().reason + " (--help lists all options)", 2);
+  if (options->help) {
+    std::fputs(std::string(instance::kUsage).c_str(), stdout);
+    return 0;
+  }
   std::error_code error;
   std::filesystem::create_directories(options->directory, error);
   if (error) return Fail("cannot make " + options->directory + ": " + error.message(), 1);
@@ -49,8 +52,9 @@ int main(int argc, char** argv) {
   if (!rendered.problems.empty()) return 1;
   const std::string file = root + "/postern.toml";
   const config::Outcome outcome = config::Parse(rendered.toml, file);
+  // The file is not written yet: its lines would tell nobody anything.
   for (const config::Problem& problem : outcome.problems)
-    std::fprintf(stderr, "%s\n", problem.ToString().c_str());
+    std::fprintf(stderr, "postern-instance: %s\n", problem.message.c_str());
   if (!outcome.ok()) return 1;
   // Whole or not at all: a server that runs here may be told to reload at any moment.
   const std::string fresh = file + ".new";

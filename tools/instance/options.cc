@@ -13,16 +13,28 @@ bool IsNumber(std::string_view text) {
   return true;
 }
 
+bool IsSet(const Options& options, std::string_view key) {
+  for (const std::string& setting : options.settings) {
+    const auto pair = config::SplitKeyValue(setting);
+    if (pair.has_value() && pair->first == key) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 Parsed<Options> ParseArguments(const std::vector<std::string_view>& arguments) {
   Options options;
   for (size_t i = 0; i < arguments.size(); ++i) {
     std::string name(arguments[i]);
-    if (!name.starts_with("--")) {
+    if (!name.starts_with("-")) {
       if (!options.directory.empty()) return Malformed("more than one directory is given: " + name);
       options.directory = name;
       continue;
+    }
+    if (name == "--help" || name == "-h") {
+      options.help = true;
+      return options;
     }
     std::string value;
     if (const size_t equals = name.find('='); equals != std::string::npos) {
@@ -31,7 +43,7 @@ Parsed<Options> ParseArguments(const std::vector<std::string_view>& arguments) {
     } else if (i + 1 < arguments.size()) {
       value = arguments[++i];
     } else {
-      return Malformed(name + " needs a value");
+      return Malformed(name + " needs a value, or is no option");
     }
     if (name == "--smtp") {
       options.listen.push_back(value);
@@ -77,8 +89,9 @@ std::vector<std::pair<std::string, std::string>> ConfigurationOf(const Options& 
   add("root", root);
   for (const std::string& domain : options.domains) add("domains", domain);
   for (const std::string& listen : options.listen) add("smtp.listen", listen);
-  if (options.listen.empty()) add("smtp.listen", "127.0.0.1:2525");
-  if (options.users.empty()) add("local.users", "");
+  if (options.listen.empty() && !IsSet(options, "smtp.listen"))
+    add("smtp.listen", "127.0.0.1:2525");
+  if (options.users.empty()) add("local.users", "");  // not the system's accounts
   for (const std::string& user : options.users) add("local.users", user);
   for (const std::string& relay : options.relays) {
     add("relay.domains", relay.substr(0, relay.find('=')));
