@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "common/base/queue_id.h"
@@ -61,7 +62,7 @@ class Locald::QmgrHandler final : public service::PeerHandler {
 Locald::Locald(service::Service& service)
     : service_(service),
       accounts_(std::make_unique<AccountTable>(service.settings(), service.accounts())),
-      pool_(service),
+      pool_(service.loop(), *this),
       qmgr_(service.loop(), edges_, protocol::kQmgrLocald, ipc::Side::kB,
             [this](uint32_t, uint8_t) { return std::make_unique<QmgrHandler>(*this); }) {}
 
@@ -72,23 +73,41 @@ void Locald::OnEdge(const protocol::control::EdgeEnd& which, UniqueFd end) {
 
 void Locald::OnReload() {
   accounts_ = std::make_unique<AccountTable>(service_.settings(), service_.accounts());
+  pool_.Retire();  // a mailbox may lie elsewhere from now on
 }
 
-io::Task<void> Locald::Work(QmgrHandler& qmgr, uint64_t generation, std::unique_ptr<Order> order) {
-  const delivery::Job& job = order->job;
-  const io::Deadline until = service_.loop().After(service_.settings().local.timeout);
-  delivery::Results results;
-  for (const delivery::JobRecipient& recipient : job.recipients) {
-    delivery::Result& result = results.results.emplace_back();
-    result.index = recipient.index;
-    const std::string account = accounts_->AccountFor(recipient.address);
-    if (account.empty()) {
-      // Known when it was accepted: an account that is gone since.
-      result.outcome = delivery::Outcome::kFailed;
-      result.status = "5.1.1";
-      result.diagnostic = "no such user here";
-      continue;
-    }
+io::Task<absl::StatusOr<UniqueFd>> Locald::Start(const std::string& user, io::Deadline until) {
+  co_return co_await service_.WantDeliver(user, until);
+}
+
+size_t Locald::max_processes() const {
+  return static_cast<size_t>(service_.settings().local.max_processes);
+}
+
+io::Task<void> Locald::DeliverTo(const Order& order, const delivery::JobRecipient& recipient,
+                                 io::Deadline until, delivery::Result& result) {
+  const delivery::Job& job = order.job;
+  result.index = recipient.index;
+  const Destination destination = accounts_->Find(recipient.address);
+  if (destination.match == Match::kUnknown) {
+    // It was known when the message was accepted: an account that is gone since.
+    result.outcome = delivery::Outcome::kFailed;
+    result.status = "5.1.1";
+    result.diagnostic = "no such user here";
+    co_return;
+  }
+  mailbox::Delivered delivered;
+  UniqueFd descriptor;
+  if (order.descriptor.valid())
+    descriptor = UniqueFd(::fcntl(order.descriptor.get(), F_DUPFD_CLOEXEC, 0));
+  if (destination.match == Match::kNobody) {
+    delivered.status = "4.3.0";
+    delivered.diagnostic = "nobody here is postmaster: set local.postmaster to an account";
+  } else if (order.descriptor.valid() && !descriptor.valid()) {
+    // Never without it: what is stored would be cut off behind the header section.
+    delivered.status = "4.3.0";
+    delivered.diagnostic = Message(ErrnoStatus(errno, "pass the content on"));
+  } else {
     mailbox::Deliver store;
     store.queue_id = job.queue_id;
     store.sender = job.sender;
@@ -97,31 +116,41 @@ io::Task<void> Locald::Work(QmgrHandler& qmgr, uint64_t generation, std::unique_
     store.content_octets = job.content_octets;
     store.content_offset = job.content_offset;
     store.inline_content = job.inline_content;
-    UniqueFd descriptor;
-    if (order->descriptor.valid())
-      descriptor = UniqueFd(::fcntl(order->descriptor.get(), F_DUPFD_CLOEXEC, 0));
-    mailbox::Delivered delivered =
-        co_await pool_.Deliver(account, store, std::move(descriptor), until);
-    result.outcome = delivered.outcome;
-    result.status = std::move(delivered.status);
-    result.diagnostic = std::move(delivered.diagnostic);
-    const bool ok = result.outcome == delivery::Outcome::kDelivered;
-    if (ok) ++delivered_;
-    log::Event event(ok ? log::Severity::kInfo : log::Severity::kNotice,
-                     ok ? log::kMessageDelivered : log::kMessageDeferred);
-    event.Id(QueueId(job.queue_id))
-        .Str("to", recipient.address)
-        .Str("via", "local")
-        .Str("user", account);
-    if (!ok) event.Str("status", result.status).Str("reason", result.diagnostic);
+    delivered = co_await pool_.Deliver(destination.account, store, std::move(descriptor), until);
   }
+  result.outcome = delivered.outcome;
+  result.status = std::move(delivered.status);
+  result.diagnostic = std::move(delivered.diagnostic);
+  const bool ok = result.outcome == delivery::Outcome::kDelivered;
+  if (ok) ++delivered_;
+  log::Event event(ok ? log::Severity::kInfo : log::Severity::kNotice,
+                   ok ? log::kMessageDelivered : log::kMessageDeferred);
+  event.Id(QueueId(job.queue_id))
+      .Str("to", recipient.address)
+      .Str("via", "local")
+      .Str("user", destination.account);
+  if (!ok) event.Str("status", result.status).Str("reason", result.diagnostic);
+}
+
+io::Task<void> Locald::Work(QmgrHandler& qmgr, uint64_t generation, std::unique_ptr<Order> order) {
+  const io::Deadline until = service_.loop().After(service_.settings().local.timeout);
+  delivery::Results results;
+  results.results.resize(order->job.recipients.size());
+  // Side by side: the processes of several accounts work at once, and that of one account shares
+  // its syncs among what it has.
+  io::TaskScope recipients;
+  for (size_t i = 0; i < results.results.size(); ++i)
+    recipients.Spawn(DeliverTo(*order, order->job.recipients[i], until, results.results[i]));
+  co_await recipients.Join();
   ipc::Channel* channel = qmgr.channel(generation);
   if (channel == nullptr) co_return;  // the new qmgr gives the message out again
-  if (const absl::Status sent = channel->Send(order->frame_id, results); !sent.ok()) co_return;
+  if (const absl::Status sent = channel->Send(order->frame_id, results); !sent.ok()) {
+    log::Event(log::Severity::kWarning, log::kDaemonFailed).Str("stage", "report").Error(sent);
+  }
   IgnoreStatus(channel->Send(
                    order->frame_id,
                    delivery::JobDone{.destination = delivery::Destination::kHealthy, .reason = {}}),
-               "as above");
+               "a channel that is gone loses its jobs, which are given out again");
 }
 
 io::Task<absl::Status> Locald::Serve() {

@@ -11,7 +11,7 @@
 
 namespace postern::locald {
 
-class Locald final : public service::Daemon {
+class Locald final : public service::Daemon, private Starter {
  public:
   // Jobs at once; each waits for a disk.
   static constexpr uint32_t kCapacity = 256;
@@ -28,6 +28,12 @@ class Locald final : public service::Daemon {
   class QmgrHandler;
   struct Order;
   io::Task<void> Work(QmgrHandler& qmgr, uint64_t generation, std::unique_ptr<Order> order);
+  io::Task<void> DeliverTo(const Order& order, const protocol::delivery::JobRecipient& recipient,
+                           io::Deadline until, protocol::delivery::Result& result);
+
+  // Starter
+  io::Task<absl::StatusOr<UniqueFd>> Start(const std::string& user, io::Deadline until) override;
+  size_t max_processes() const override;
 
   service::Service& service_;
   std::unique_ptr<AccountTable> accounts_;
