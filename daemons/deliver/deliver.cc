@@ -35,22 +35,19 @@ void Deliver::OnEdge(const protocol::control::EdgeEnd& which, UniqueFd end) {
 io::Task<void> Deliver::Write(uint32_t id, std::unique_ptr<Source> source, uint64_t queue_id,
                               std::string sender) {
   const absl::Status stored = co_await mailbox_->Store(*source, sender);
-  mailbox::Delivered done;
+  const mailbox::Delivered done = AnswerOf(stored);
   if (stored.ok()) {
-    done.outcome = protocol::delivery::Outcome::kDelivered;
-    done.status = "2.0.0";
-    done.diagnostic = "delivered to mailbox";
     log::Event(log::Severity::kInfo, log::kDeliverStored).Id(QueueId(queue_id)).Str("user", user_);
   } else {
-    const bool full = absl::IsResourceExhausted(stored);
-    done.status = full ? "4.2.2" : "4.3.0";
-    done.diagnostic = std::string(Message(stored)).substr(0, protocol::kMaxReplyText);
     log::Event(log::Severity::kWarning, log::kDeliverFailed)
         .Id(QueueId(queue_id))
         .Str("user", user_)
+        .Str("status", done.status)
         .Str("reason", done.diagnostic);
   }
   IgnoreStatus(channel_->Send(id, done), "a locald that is gone tries the message again");
+  // A mailbox that is not there (any more) is opened, or made, by the next process.
+  if (!mailbox_->usable() || absl::IsNotFound(stored)) ended_.Set();
 }
 
 namespace {
@@ -75,6 +72,8 @@ io::Task<absl::Status> Deliver::Serve() {
                "locald may be gone");
   channel_->Close();
   const absl::Status ended = co_await running.JoinOrCancel();
+  // What came meanwhile finishes too; its answer goes nowhere, so locald tries it again.
+  co_await writing_.Join();
   co_await io::YieldTurn();
   channel_.reset();
   co_return absl::IsDataLoss(ended) ? ended : absl::OkStatus();

@@ -12,9 +12,11 @@ Source::Source(const protocol::mailbox::Deliver& order, UniqueFd descriptor)
       descriptor_(std::move(descriptor)),
       offset_(order.content_offset),
       left_(descriptor_.valid() ? order.content_octets : 0),
+      short_(!descriptor_.valid() && order.inline_content.size() < order.content_octets),
       fields_(DeliveryFields(order.sender, order.recipient, order.original_recipient)) {}
 
 io::Task<absl::StatusOr<std::string>> Source::Next(io::Loop& loop) {
+  if (short_) co_return DataLoss("the content is missing");
   if (finished_) co_return std::string();
   std::string raw = std::exchange(front_, {});
   if (left_ > 0) {

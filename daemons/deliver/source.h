@@ -22,7 +22,7 @@ class Source {
   Source(const protocol::mailbox::Deliver& order, UniqueFd descriptor);
 
   // The next piece; empty at the end.
-  // Errors: kDataLoss when the descriptor holds less than was promised
+  // Errors: kDataLoss when there is less than was promised
   io::Task<absl::StatusOr<std::string>> Next(io::Loop& loop);
 
  private:
@@ -30,6 +30,7 @@ class Source {
   UniqueFd descriptor_;
   uint64_t offset_ = 0;
   uint64_t left_ = 0;  // in the descriptor
+  bool short_;         // the descriptor it needs did not come
   bool first_ = true;
   bool finished_ = false;
   std::string fields_;

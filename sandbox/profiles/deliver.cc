@@ -8,12 +8,13 @@
 namespace postern::sandbox {
 
 Profile DeliverProfile(Backend backend, UniqueFd mailbox) {
-  return ProfileBuilder("deliver", backend)
-      .AllowFilesBelow(std::move(mailbox), kManageFiles, "the mailbox")
-      .AllowAll({"openat", "mkdirat", "ftruncate", "lseek"},
-                "making a Maildir, undoing a partial write to an mbox")
-      .AllowAll({"flock", "fcntl"}, "locking an mbox")
-      .KillTheRest();
+  ProfileBuilder profile("deliver", backend);
+  profile.Allow("flock", {}, "locking an mbox")
+      .Allow("fcntl", {Argument::Equals(1, F_OFD_SETLK)}, "locking an mbox")
+      .Allow("ftruncate", {}, "undoing a partial write to an mbox");
+  // Without a mailbox it touches no file: it only says why there is none.
+  if (!mailbox.valid()) return profile.KillTheRest();
+  return profile.AllowFilesBelow(std::move(mailbox), kManageFiles, "the mailbox").KillTheRest();
 }
 
 }  // namespace postern::sandbox

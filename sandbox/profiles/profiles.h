@@ -18,7 +18,7 @@ Profile QmgrProfile(Backend backend, UniqueFd spool);
 // `unix_sockets`: a route or the smart host is an LMTP socket.
 Profile SmtpcProfile(Backend backend, bool unix_sockets);
 Profile LocaldProfile(Backend backend);
-// `mailbox`: the Maildir, or the directory the mbox is in.
+// `mailbox`: the Maildir or the mbox; invalid: there is none, and no file is touched.
 Profile DeliverProfile(Backend backend, UniqueFd mailbox);
 Profile BouncedProfile(Backend backend);
 

@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "common/io/scope.h"
+#include "daemons/deliver/directory_sync.h"
 #include "daemons/deliver/mailbox.h"
 #include "daemons/deliver/text.h"
 #include "tests/testing/run_in_loop.h"
