@@ -41,7 +41,7 @@ struct Pool::Process final : ipc::FrameHandler {
 
   bool HasRoomFor(size_t more) const {
     return channel != nullptr && channel->open() && channel->HasRoom() &&
-           (waiting.empty() || octets + more <= kMaxOctetsUnderWay);
+           octets + more <= kMaxOctetsUnderWay;
   }
 
   absl::Status OnFrame(ipc::Frame& frame) override {

@@ -27,10 +27,12 @@ class Pool {
  public:
   // How long a process without work is kept.
   static constexpr absl::Duration kIdle = absl::Seconds(30);
-  // Content under way at one process; one message may be larger. What comes by descriptor is read
-  // in pieces and counts as kDescriptorOctets.
+  // Content under way at one process. What comes by descriptor is read in pieces there and counts
+  // as kDescriptorOctets.
   static constexpr size_t kMaxOctetsUnderWay = 8u << 20;
   static constexpr size_t kDescriptorOctets = 512u << 10;
+  static_assert(kMaxOctetsUnderWay >= protocol::kMaxInlineContent + kDescriptorOctets,
+                "every message must have room in an empty process");
 
   // Both must outlive the pool.
   Pool(io::Loop& loop, Starter& starter) : loop_(loop), starter_(starter) {}

@@ -86,10 +86,13 @@ class StartedDaemon final : public ipc::FrameHandler {
   }
   void set_make_deliver(MakeDeliver make) { make_deliver_ = std::move(make); }
 
+  void SendBegin() {
+    const protocol::control::Begin begin;
+    IgnoreStatus(control_.Send(control_.NewId(), begin), "Ready tells");
+  }
   // Until it is confined and serves.
   io::Task<absl::Status> Begin(io::Deadline until) {
-    const protocol::control::Begin begin;
-    CO_RETURN_IF_ERROR(control_.Send(control_.NewId(), begin));
+    SendBegin();
     co_return co_await ready_.Wait(until);
   }
   io::Task<absl::StatusOr<protocol::control::Reloaded>> Reload(

@@ -54,7 +54,8 @@ TEST(AccountTable, AddressesNameAccounts) {
       {"@example.org", "-"},
       {"", "-"},
   };
-  for (const auto& row : rows) EXPECT_EQ(Print(table.Find(row.address)), row.account) << row.address;
+  for (const auto& row : rows)
+    EXPECT_EQ(Print(table.Find(row.address)), row.account) << row.address;
 }
 
 TEST(AccountTable, WithoutADelimiterNothingIsCutOff) {
@@ -77,7 +78,10 @@ TEST(AccountTable, PostmasterIsWhoeverTheConfigurationNames) {
       {"an address elsewhere", "bob@example.net", {"alice", "bob"}, {"alice", "bob"}, "nobody"},
       {"an account that is gone", "carol", {"alice"}, {"alice"}, "nobody"},
       {"the setting beats the account", "bob", {"*"}, {"postmaster", "bob"}, "bob"},
-      {"the account of that name", "", {"alice", "postmaster"}, {"alice", "postmaster"},
+      {"the account of that name",
+       "",
+       {"alice", "postmaster"},
+       {"alice", "postmaster"},
        "postmaster"},
       {"found by *", "", {"*"}, {"alice", "postmaster"}, "postmaster"},
       {"the first user", "", {"alice", "bob"}, {"alice", "bob"}, "alice"},
