@@ -1,11 +1,10 @@
 #include "daemons/bounced/bounced.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "common/base/queue_id.h"
 #include "common/service/submission.h"
-#include "common/smtp/ascii.h"
+#include "daemons/bounced/address_class.h"
 
 namespace postern::bounced {
 
@@ -15,8 +14,6 @@ namespace submission = protocol::submission;
 namespace {
 
 constexpr absl::Duration kSubmitTimeout = absl::Minutes(1);
-// A compromised qmgr owns the queue anyway; a mistaken one must not make us hold more than this.
-constexpr size_t kMaxAtWork = 64;
 
 Fate FateOf(notice::Kind kind, const notice::NoticeRecipient& recipient) {
   switch (kind) {
@@ -45,14 +42,6 @@ Action ActionOf(Decision decision) {
       break;
   }
   return Action::kFailed;
-}
-
-// Where the notice goes: as policyd would have said of the address.
-protocol::RecipientClass ClassOf(std::string_view address, const config::Settings& settings) {
-  const std::string domain = smtp::AsciiLower(address.substr(address.rfind('@') + 1));
-  const bool local =
-      std::find(settings.domains.begin(), settings.domains.end(), domain) != settings.domains.end();
-  return local ? protocol::RecipientClass::kLocal : protocol::RecipientClass::kRemote;
 }
 
 }  // namespace
@@ -157,12 +146,8 @@ void Bounced::OnEdge(const protocol::control::EdgeEnd& which, UniqueFd end) {
 
 io::Task<void> Bounced::Work(Asking& asking, uint64_t generation, uint32_t shard,
                              std::unique_ptr<Wish> wish) {
-  notice::NoticeDone done;
-  if (work_.running() > kMaxAtWork) {
-    done.reason = "too many notices at once";
-  } else {
-    done = co_await Send(shard, *wish);
-  }
+  // As many at once as the edge lets each qmgr ask for: more of them are no reason to refuse.
+  const notice::NoticeDone done = co_await Send(shard, *wish);
   if (ipc::Channel* channel = asking.channel(generation); channel != nullptr) {
     IgnoreStatus(channel->Send(wish->frame_id, done), "a qmgr that is gone asks again");
   }
