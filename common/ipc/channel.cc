@@ -7,6 +7,8 @@
 #include <cstring>
 #include <utility>
 
+#include "common/base/fstat.h"
+
 namespace postern::ipc {
 namespace {
 
@@ -315,8 +317,8 @@ absl::Status Channel::TakeDescriptor(const Rule& rule, bool present, UniqueFd& d
   descriptor = std::move(received_descriptors_.front());
   received_descriptors_.pop_front();
   struct stat about;
-  if (edge_.descriptor_kind != 0 && (::fstat(descriptor.get(), &about) < 0 ||
-                                     (about.st_mode & S_IFMT) != edge_.descriptor_kind)) {
+  if (edge_.descriptor_kind != 0 &&
+      (Fstat(descriptor.get(), &about) < 0 || (about.st_mode & S_IFMT) != edge_.descriptor_kind)) {
     return DataLoss(edge_.name, ": a descriptor of the wrong kind");
   }
   return absl::OkStatus();

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "common/base/fstat.h"
 #include "common/io/event.h"
 #include "common/io/file.h"
 #include "common/io/loop.h"
@@ -89,7 +90,7 @@ class Mbox final : public Mailbox {
       CO_RETURN_IF_ERROR(co_await io::Sleep(loop.After(kLockInterval)));
     }
     struct stat about;
-    if (::fstat(file_.get(), &about) < 0) co_return ErrnoStatus(errno, "stat the mailbox");
+    if (Fstat(file_.get(), &about) < 0) co_return ErrnoStatus(errno, "stat the mailbox");
     const auto end = static_cast<uint64_t>(about.st_size);
     absl::Status stored = co_await Append(loop, source, sender, end);
     if (!stored.ok() && ::ftruncate(file_.get(), static_cast<off_t>(end)) < 0)

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "common/base/fstat.h"
 #include "common/base/unique_fd.h"
 #include "common/io/file.h"
 
@@ -38,7 +39,7 @@ class SpoolFile final : public DiskFile {
   }
   absl::StatusOr<uint64_t> Octets() const override {
     struct stat about;
-    if (::fstat(fd_.get(), &about) < 0) return ErrnoStatus(errno, "stat ", name_);
+    if (Fstat(fd_.get(), &about) < 0) return ErrnoStatus(errno, "stat ", name_);
     return static_cast<uint64_t>(about.st_size);
   }
   absl::StatusOr<int> OpenForReading() const override {
