@@ -66,6 +66,7 @@ class UringBackend final : public Backend {
  private:
   absl::Status MakeRing(const LoopOptions& options);
   absl::Status RegisterBuffers(const LoopOptions& options);
+  absl::Status CheckRestricted();
   void MakeRoom(unsigned entries);
   io_uring_sqe* NextSqe();
   void Submit(Operation& op);
@@ -159,7 +160,24 @@ absl::Status UringBackend::SetUp(const LoopOptions& options) {
   if (options.restrict_ring) {
     confined_ = true;
     ::close(raw_fd);
+    return CheckRestricted();
   }
+  return absl::OkStatus();
+}
+
+// A list that the kernel refused leaves a ring which is enabled as if nothing had been asked. A NOP is
+// in no list, and harmless: only a ring that refuses it goes to work.
+absl::Status UringBackend::CheckRestricted() {
+  io_uring_prep_nop(io_uring_get_sqe(&ring_));
+  io_uring_cqe* answer = nullptr;
+  if (const int submitted = io_uring_submit_and_wait(&ring_, 1); submitted < 0)
+    return ErrnoStatus(-submitted, "ring: ask for an operation outside the list");
+  if (const int error = -io_uring_peek_cqe(&ring_, &answer); error != 0)
+    return ErrnoStatus(error, "ring: no answer to an operation outside the list");
+  const int result = answer->res;
+  io_uring_cqe_seen(&ring_, answer);
+  if (result != -EACCES)
+    return Internal("ring: the restrictions are not in force: NOP gave ", result);
   return absl::OkStatus();
 }
 
