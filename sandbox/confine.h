@@ -20,8 +20,8 @@ struct Identity {
 };
 
 // 1. The process becomes `identity` for good, without capabilities, bounding set or groups; checks
-// that
-//    it cannot go back. Never root: uid 0 is refused.
+//    that it cannot go back. Never root: uid and gid 0 are refused. Without `drop` it stays who it
+//    is, and gives up its capabilities.
 absl::Status DropIdentity(const Identity& identity);
 
 // 2. No new privileges, not dumpable (siblings of the same uid cannot look in), no writable and
@@ -36,16 +36,17 @@ absl::Status EnterLandlock(const Profile& profile, int& abi);
 //    would make it refuse the whole list and then enable an open ring, so they are probed first.
 absl::Status RestrictRing(int ring_fd, const Profile& profile);
 
-// 5. Once the ring runs, before the filter: an operation outside the list must come back with
-// EACCES
-//    on the process's own ring, known by its registered index.
+// 5. Once the ring runs, before the filter: the process's own ring, known by its registered index,
+//    must refuse to be registered with. common/io has seen it refuse an operation by then.
 absl::Status VerifyRingRestricted(int registered_ring_index);
 
-// 6. rlimits, then the filter. `registered_ring_index` pins io_uring_enter to the one ring (-1:
-// epoll).
+// 6. rlimits, then the filter. `registered_ring_index` pins io_uring_enter to the one ring; -1 is
+//    right for epoll only.
 absl::Status Seal(const Profile& profile, int registered_ring_index);
 
-// "ids landlock:7 ring:14 rlimits seccomp:31": what is in force, for `postern ps`.
+// "ids no_new_privs undumpable mdwe landlock:7 ring:15 rlimits:3 seccomp:31": what is in force, for
+// `postern ps`. Asks the kernel, so it comes before Seal, whose filter forbids the question; its
+// two last words say what Seal is about to do.
 std::string DescribeLayers(const Profile& profile, const Identity& identity, int landlock_abi);
 
 // The compiled filter (struct sock_filter array), for tests.

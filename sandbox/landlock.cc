@@ -1,4 +1,4 @@
-// Landlock by its system calls: Debian 12's headers know the first versions only.
+// Landlock by its system calls: the C library has no functions for them.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -8,16 +8,12 @@
 
 #include "common/base/unique_fd.h"
 #include "sandbox/confine.h"
+#include "sandbox/constants.h"
 
 namespace postern::sandbox {
 namespace {
 
-constexpr unsigned kCreateRuleset = 444;
-constexpr unsigned kAddRule = 445;
-constexpr unsigned kRestrictSelf = 446;
-constexpr uint32_t kVersionFlag = 1;
-constexpr int kPathBeneath = 1;
-constexpr int kNetPort = 2;
+using namespace landlock;  // the kernel's words
 
 struct RulesetAttributes {
   uint64_t handled_access_fs;
@@ -32,17 +28,6 @@ struct NetPort {
   uint64_t allowed_access;
   uint64_t port;
 };
-
-constexpr uint64_t kFsRightsAbi1 = (1u << 13) - 1;  // EXECUTE .. MAKE_SYM
-constexpr uint64_t kRefer = 1u << 13;               // ABI 2
-constexpr uint64_t kTruncate = 1u << 14;            // ABI 3
-constexpr uint64_t kIoctlDev = 1u << 15;            // ABI 5
-constexpr uint64_t kBindTcp = 1u << 0;              // ABI 4
-constexpr uint64_t kConnectTcp = 1u << 1;
-constexpr uint64_t kScopeAbstractSockets = 1u << 0;  // ABI 6
-constexpr uint64_t kScopeSignals = 1u << 1;
-// Rights that make sense on a file; on one, Landlock refuses those of directories.
-constexpr uint64_t kFileRights = 1u << 0 | 1u << 1 | 1u << 2 | kTruncate | kIoctlDev;
 
 uint64_t FsRights(int abi) {
   uint64_t rights = kFsRightsAbi1;

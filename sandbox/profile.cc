@@ -6,12 +6,18 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "common/base/check.h"
 
 namespace postern::sandbox {
+namespace {
+
+constexpr uint64_t kEnterRegisteredRing = 1u << 4;  // IORING_ENTER_REGISTERED_RING, Linux 5.18
+
+}  // namespace
 
 ProfileBuilder::ProfileBuilder(std::string_view name, Backend backend) {
   profile_.name = name;
@@ -32,12 +38,16 @@ ProfileBuilder::ProfileBuilder(std::string_view name, Backend backend) {
            "time (where the vDSO cannot), hash seeds");
   AllowAll({"write", "close"}, "the log, descriptors received");
   AllowAll({"futex", "sched_yield", "rt_sigreturn", "restart_syscall"}, "the C library");
-  AllowAll({"exit", "exit_group", "rt_sigprocmask", "getpid", "gettid", "tgkill"},
-           "ending, also by abort()");
-  Allow("fstat", {}, "the kind of a descriptor received");
-  Allow("newfstatat", {Argument::Equals(3, AT_EMPTY_PATH)}, "fstat by its other name");
+  AllowAll({"exit", "exit_group", "rt_sigprocmask", "getpid", "gettid"}, "ending, also by abort()");
+  // Siblings may have the same uid (started without root), and Landlock closes signals from Linux
+  // 6.12 on only.
+  Allow("tgkill", {Argument::OwnProcess(0), Argument::Equals(2, SIGABRT)}, "abort()");
+  Allow("fstat", {}, "the kind of a descriptor received");  // see common/base/fstat.h
   if (backend == Backend::kUring) {
-    // The arguments of io_uring_enter are pinned to the registered ring by Seal.
+    Allow("io_uring_enter",
+          {Argument::RegisteredRing(0),
+           Argument::Masked(3, kEnterRegisteredRing, kEnterRegisteredRing)},
+          "the one ring, by its index");
     AllowRing({IORING_OP_RECV, IORING_OP_SEND, IORING_OP_RECVMSG, IORING_OP_CLOSE,
                IORING_OP_ASYNC_CANCEL, IORING_OP_POLL_ADD},
               "edges: frames, and fresh ends from master");
@@ -46,6 +56,7 @@ ProfileBuilder::ProfileBuilder(std::string_view name, Backend backend) {
     AllowAll({"recvfrom", "sendto", "recvmsg"}, "edges: frames, and fresh ends from master");
   }
   Limit(RLIMIT_CORE, 0);
+  Limit(RLIMIT_MEMLOCK, 0);  // the ring has its memory by then
 }
 
 ProfileBuilder& ProfileBuilder::Allow(std::string_view syscall,
@@ -64,6 +75,18 @@ ProfileBuilder& ProfileBuilder::Allow(std::string_view syscall,
 ProfileBuilder& ProfileBuilder::AllowAll(std::initializer_list<std::string_view> syscalls,
                                          std::string_view why) {
   for (const std::string_view syscall : syscalls) Allow(syscall, {}, why);
+  return *this;
+}
+
+ProfileBuilder& ProfileBuilder::AllowSocketOptions(std::string_view syscall, int level,
+                                                   std::initializer_list<int> names,
+                                                   std::string_view why) {
+  for (const int name : names) {
+    Allow(syscall,
+          {Argument::Equals(1, static_cast<uint64_t>(level)),
+           Argument::Equals(2, static_cast<uint64_t>(name))},
+          why);
+  }
   return *this;
 }
 
@@ -89,10 +112,8 @@ ProfileBuilder& ProfileBuilder::AllowServingSockets() {
     Allow("accept4", {}, "connections");
   }
   AllowAll({"getpeername", "getsockname"}, "who connected, and to which address");
-  Allow("getsockopt", {Argument::Equals(1, SOL_SOCKET), Argument::Equals(2, SO_PEERCRED)},
-        "which local user submits");
-  Allow("setsockopt", {Argument::Equals(1, IPPROTO_TCP), Argument::Equals(2, TCP_NODELAY)},
-        "replies leave at once");
+  AllowSocketOptions("getsockopt", SOL_SOCKET, {SO_PEERCRED}, "which local user submits");
+  AllowSocketOptions("setsockopt", IPPROTO_TCP, {TCP_NODELAY}, "replies leave at once");
   return *this;
 }
 
@@ -110,8 +131,7 @@ ProfileBuilder& ProfileBuilder::AllowClientSockets(bool unix_sockets) {
            Argument::Equals(1, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC), Argument::Equals(2, 0)},
           "LMTP servers behind a Unix socket");
   }
-  Allow("setsockopt", {Argument::Equals(1, IPPROTO_TCP), Argument::Equals(2, TCP_NODELAY)},
-        "commands leave at once");
+  AllowSocketOptions("setsockopt", IPPROTO_TCP, {TCP_NODELAY}, "commands leave at once");
   Allow("getsockname", {}, "the own address of a connection");
   if (profile_.backend == Backend::kUring) {
     AllowRing({IORING_OP_CONNECT}, "connections to other servers");

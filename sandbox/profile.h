@@ -23,7 +23,12 @@ enum class Backend { kUring, kEpoll };
 
 // A condition on one argument of a system call (64 bits, as seccomp sees it).
 struct Argument {
-  enum class Is : uint8_t { kEqual, kMaskedEqual };
+  enum class Is : uint8_t {
+    kEqual,
+    kMaskedEqual,
+    kOwnProcess,      // the pid of whoever compiles the filter
+    kRegisteredRing,  // the index under which the process's one ring is registered
+  };
   uint32_t index = 0;
   Is is = Is::kEqual;
   uint64_t value = 0;
@@ -33,6 +38,8 @@ struct Argument {
   static Argument Masked(uint32_t index, uint64_t mask, uint64_t value) {
     return {index, Is::kMaskedEqual, value, mask};
   }
+  static Argument OwnProcess(uint32_t index) { return {index, Is::kOwnProcess, 0, 0}; }
+  static Argument RegisteredRing(uint32_t index) { return {index, Is::kRegisteredRing, 0, 0}; }
 };
 
 struct SyscallRule {
@@ -72,9 +79,9 @@ struct Profile {
 // Rights in the words of Landlock, put together for our uses.
 inline constexpr uint64_t kReadFiles = 1u << 2 | 1u << 3;                 // READ_FILE, READ_DIR
 inline constexpr uint64_t kWriteFiles = kReadFiles | 1u << 1 | 1u << 14;  // WRITE_FILE, TRUNCATE
-inline constexpr uint64_t kManageFiles =
-    kWriteFiles | 1u << 8 | 1u << 5 | 1u << 7 | 1u << 13 | 1u << 4;
-// MAKE_REG, REMOVE_FILE, MAKE_DIR, REFER, REMOVE_DIR
+// MAKE_REG, REMOVE_FILE, REFER (renaming from one directory into another). Never MAKE_DIR or
+// REMOVE_DIR: directories are made before the confinement.
+inline constexpr uint64_t kManageFiles = kWriteFiles | 1u << 8 | 1u << 5 | 1u << 13;
 
 class ProfileBuilder {
  public:
@@ -86,7 +93,11 @@ class ProfileBuilder {
                         std::string_view why);
   ProfileBuilder& AllowAll(std::initializer_list<std::string_view> syscalls, std::string_view why);
   ProfileBuilder& AllowRing(std::initializer_list<uint8_t> operations, std::string_view why);
-  // Answered with an errno instead of death: libraries that ask and cope.
+  // setsockopt or getsockopt, for the options `names` of `level` alone.
+  ProfileBuilder& AllowSocketOptions(std::string_view syscall, int level,
+                                     std::initializer_list<int> names, std::string_view why);
+  // Answered with an errno instead of death: libraries that ask and cope. A call is either allowed
+  // or refused, not one for some arguments and the other for the rest.
   ProfileBuilder& Refuse(std::string_view syscall, int error, std::string_view why);
 
   // Connections from strangers: accept, receive into shared buffers.
@@ -104,6 +115,9 @@ class ProfileBuilder {
   ProfileBuilder& AllowConnectPorts(std::vector<uint16_t> ports);
   ProfileBuilder& AllowAnyConnectPort();
   ProfileBuilder& Limit(__rlimit_resource resource, uint64_t value);
+  // For those who hand no file to the ring: its helper threads, which the filter cannot see, are
+  // processes to this limit. Work on files needs them and would end -ECANCELED.
+  ProfileBuilder& AllowNoThreadsOfTheKernel() { return Limit(RLIMIT_NPROC, 0); }
   Profile KillTheRest() { return std::move(profile_); }
 
  private:

@@ -1,12 +1,9 @@
 // Limits and the system call filter: the last layers, after which nothing can be loosened.
-#include <liburing.h>
-#include <linux/audit.h>
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <set>
@@ -17,32 +14,36 @@
 namespace postern::sandbox {
 namespace {
 
-#ifndef IORING_ENTER_REGISTERED_RING
-constexpr uint64_t IORING_ENTER_REGISTERED_RING = 1u << 4;
-#endif
-
 struct ReleaseFilter {
   void operator()(void* filter) const { seccomp_release(filter); }
 };
 using Filter = std::unique_ptr<void, ReleaseFilter>;
 
-scmp_arg_cmp Compare(const Argument& argument) {
-  scmp_arg_cmp compare{};
-  compare.arg = argument.index;
-  if (argument.is == Argument::Is::kEqual) {
-    compare.op = SCMP_CMP_EQ;
-    compare.datum_a = argument.value;
-  } else {
-    compare.op = SCMP_CMP_MASKED_EQ;
-    compare.datum_a = argument.mask;
-    compare.datum_b = argument.value;
+scmp_arg_cmp Compare(const Argument& argument, int registered_ring_index) {
+  scmp_arg_cmp compare{.arg = argument.index, .op = SCMP_CMP_EQ, .datum_a = 0, .datum_b = 0};
+  switch (argument.is) {
+    case Argument::Is::kEqual:
+      compare.datum_a = argument.value;
+      break;
+    case Argument::Is::kMaskedEqual:
+      compare.op = SCMP_CMP_MASKED_EQ;
+      compare.datum_a = argument.mask;
+      compare.datum_b = argument.value;
+      break;
+    case Argument::Is::kOwnProcess:
+      compare.datum_a = static_cast<uint64_t>(::getpid());
+      break;
+    case Argument::Is::kRegisteredRing:
+      compare.datum_a = static_cast<uint64_t>(registered_ring_index);
+      break;
   }
   return compare;
 }
 
-absl::Status AddRule(scmp_filter_ctx filter, const SyscallRule& rule) {
+absl::Status AddRule(scmp_filter_ctx filter, const SyscallRule& rule, int registered_ring_index) {
   std::vector<scmp_arg_cmp> compares;
-  for (const Argument& argument : rule.arguments) compares.push_back(Compare(argument));
+  for (const Argument& argument : rule.arguments)
+    compares.push_back(Compare(argument, registered_ring_index));
   const uint32_t action = rule.refuse_with.has_value()
                               ? SCMP_ACT_ERRNO(static_cast<uint32_t>(*rule.refuse_with))
                               : SCMP_ACT_ALLOW;
@@ -52,7 +53,23 @@ absl::Status AddRule(scmp_filter_ctx filter, const SyscallRule& rule) {
   return absl::OkStatus();
 }
 
+// libseccomp keeps the first of two rules that say different things of one call, silently.
+absl::Status CheckRefusalsStandAlone(const Profile& profile) {
+  std::set<std::string> refused;
+  for (const SyscallRule& rule : profile.syscalls) {
+    if (rule.refuse_with.has_value()) refused.insert(rule.name);
+  }
+  for (const SyscallRule& rule : profile.syscalls) {
+    if (!rule.refuse_with.has_value() && refused.contains(rule.name))
+      return InvalidArgument("seccomp: ", rule.name, " is both allowed and refused");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Filter> Compile(const Profile& profile, int registered_ring_index) {
+  if (profile.backend == Backend::kUring && registered_ring_index < 0)
+    return FailedPrecondition("seccomp: the ring has no registered index to hold it to");
+  RETURN_IF_ERROR(CheckRefusalsStandAlone(profile));
   Filter filter(seccomp_init(SCMP_ACT_KILL_PROCESS));
   if (!filter) return Internal("seccomp: no filter");
   // Foreign architectures (i386, x32) die too.
@@ -61,24 +78,15 @@ absl::StatusOr<Filter> Compile(const Profile& profile, int registered_ring_index
       error != 0) {
     return ErrnoStatus(error, "seccomp: bad architecture action");
   }
-  seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE,
-                   2);  // a binary tree: the filter runs at every call
+  // A binary tree: the filter runs at every call.
+  if (const int error = -seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2); error != 0)
+    return ErrnoStatus(error, "seccomp: optimization");
   std::set<std::string> unconditional;
   for (const SyscallRule& rule : profile.syscalls) {
     // A call allowed with any arguments and again with some: libseccomp refuses the second.
     if (unconditional.contains(rule.name)) continue;
     if (rule.arguments.empty()) unconditional.insert(rule.name);
-    RETURN_IF_ERROR(AddRule(filter.get(), rule));
-  }
-  if (profile.backend == Backend::kUring) {
-    const SyscallRule enter{
-        .number = SCMP_SYS(io_uring_enter),
-        .name = "io_uring_enter",
-        .arguments = {Argument::Equals(0, static_cast<uint64_t>(registered_ring_index)),
-                      Argument::Masked(3, IORING_ENTER_REGISTERED_RING,
-                                       IORING_ENTER_REGISTERED_RING)},
-        .refuse_with = {}};
-    RETURN_IF_ERROR(AddRule(filter.get(), enter));
+    RETURN_IF_ERROR(AddRule(filter.get(), rule, registered_ring_index));
   }
   return filter;
 }
@@ -108,19 +116,6 @@ absl::StatusOr<std::string> ExportFilter(const Profile& profile, int registered_
   if (::pread(memory.get(), program.data(), program.size(), 0) != octets)
     return Internal("seccomp: read back");
   return program;
-}
-
-std::string DescribeLayers(const Profile& profile, const Identity& identity, int landlock_abi) {
-  std::set<std::string> calls;
-  for (const SyscallRule& rule : profile.syscalls) calls.insert(rule.name);
-  const std::set<uint8_t> operations(profile.ring_operations.begin(),
-                                     profile.ring_operations.end());
-  std::string layers = identity.drop ? "ids " : "";
-  layers += "no_new_privs landlock:" + std::to_string(landlock_abi);
-  if (profile.backend == Backend::kUring) layers += " ring:" + std::to_string(operations.size());
-  layers += " rlimits seccomp:" +
-            std::to_string(calls.size() + (profile.backend == Backend::kUring ? 1 : 0));
-  return layers;
 }
 
 }  // namespace postern::sandbox

@@ -289,10 +289,10 @@ void Service::Confine(const sandbox::Profile& profile, io::LoopOptions options) 
         !s.ok())
       Fail(s, "sandbox");
   }
-  if (const absl::Status s = sandbox::Seal(profile, loop_->registered_ring_index()); !s.ok())
-    Fail(s, "sandbox");
   layers_ = sandbox::DescribeLayers(profile, {.drop = configure_.drop_ids, .uid = 0, .gid = 0},
                                     landlock_abi);
+  if (const absl::Status s = sandbox::Seal(profile, loop_->registered_ring_index()); !s.ok())
+    Fail(s, "sandbox");
   log::Event(log::Severity::kInfo, log::kSandboxEntered)
       .Str("layers", layers_)
       .Str("io", loop_->backend_name());

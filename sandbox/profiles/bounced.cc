@@ -3,6 +3,8 @@
 
 namespace postern::sandbox {
 
-Profile BouncedProfile(Backend backend) { return ProfileBuilder("bounced", backend).KillTheRest(); }
+Profile BouncedProfile(Backend backend) {
+  return ProfileBuilder("bounced", backend).AllowNoThreadsOfTheKernel().KillTheRest();
+}
 
 }  // namespace postern::sandbox

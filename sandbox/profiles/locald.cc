@@ -11,6 +11,7 @@ Profile LocaldProfile(Backend backend) {
       .AllowSendingDescriptors()  // the content of large messages, on to `deliver`
       .Allow("fcntl", {Argument::Equals(1, F_DUPFD_CLOEXEC)},
              "one descriptor for several recipients")
+      .AllowNoThreadsOfTheKernel()
       .KillTheRest();
 }
 

@@ -3,6 +3,8 @@
 
 namespace postern::sandbox {
 
-Profile PolicydProfile(Backend backend) { return ProfileBuilder("policyd", backend).KillTheRest(); }
+Profile PolicydProfile(Backend backend) {
+  return ProfileBuilder("policyd", backend).AllowNoThreadsOfTheKernel().KillTheRest();
+}
 
 }  // namespace postern::sandbox

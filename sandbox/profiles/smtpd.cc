@@ -1,5 +1,6 @@
 // smtpd parses what strangers send. It opens nothing and connects to nothing: clients come by
-// accept, everything else goes over the edges master gave it.
+// accept, everything else goes over the edges master gave it. No limit on file size: the log may be
+// a file that all daemons append to, and outgrowing the limit would end the process (SIGXFSZ).
 #include "sandbox/profiles/profiles.h"
 
 namespace postern::sandbox {
@@ -7,7 +8,7 @@ namespace postern::sandbox {
 Profile SmtpdProfile(Backend backend) {
   return ProfileBuilder("smtpd", backend)
       .AllowServingSockets()
-      .Limit(RLIMIT_FSIZE, 1u << 30)  // its log line goes to a file
+      .AllowNoThreadsOfTheKernel()
       .KillTheRest();
 }
 
