@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "common/mime/header_scanner.h"
+#include "common/base/escape.h"
 #include "common/smtp/ascii.h"
 #include "common/smtp/domain.h"
 #include "common/smtp/xtext.h"
@@ -31,14 +31,20 @@ Form Impossible(std::string status, std::string reason) {
 
 }  // namespace
 
+void Examiner::Add(std::string_view piece) {
+  eight_bit_ = eight_bit_ || !smtp::IsAllAscii(piece);
+  header_.Scan(piece);
+}
+
 ContentTraits Examine(std::string_view content) {
-  ContentTraits traits;
-  traits.eight_bit = !smtp::IsAllAscii(content);
-  if (!traits.eight_bit) return traits;
-  mime::HeaderScanner scanner;
-  scanner.Scan(content);
-  traits.eight_bit_header = scanner.has_8bit();
-  return traits;
+  if (smtp::IsAllAscii(content)) return {};
+  Examiner examiner;
+  examiner.Add(content);
+  return examiner.traits();
+}
+
+bool MustBeExamined(const protocol::delivery::Job& job, const Offers& offers) {
+  return (job.body == Body::kEightBit && !offers.eight_bit) || (job.smtputf8 && !offers.utf8);
 }
 
 Form FormFor(const protocol::delivery::Job& job, const ContentTraits& traits, uint64_t octets,
@@ -53,10 +59,7 @@ Form FormFor(const protocol::delivery::Job& job, const ContentTraits& traits, ui
   }
   if (job.smtputf8 && !offers.utf8) {
     // RFC 6531 §3.2: what needs it must not go without; mail that merely said so may.
-    bool needed = traits.eight_bit_header || !smtp::IsAllAscii(AsciiForm(job.sender));
-    for (const protocol::delivery::JobRecipient& recipient : job.recipients)
-      needed = needed || !smtp::IsAllAscii(AsciiForm(recipient.address));
-    if (needed)
+    if (traits.eight_bit_header || !smtp::IsAllAscii(AsciiForm(job.sender)))
       return Impossible("5.6.7", "the message needs SMTPUTF8, which the server does not offer");
   }
   if (job.body == Body::kBinary && !offers.binary) {
@@ -83,6 +86,10 @@ Form FormFor(const protocol::delivery::Job& job, const ContentTraits& traits, ui
   return form;
 }
 
+bool CanGo(const protocol::delivery::JobRecipient& recipient, const Form& form) {
+  return form.utf8 || smtp::IsAllAscii(AsciiForm(recipient.address));
+}
+
 std::string RcptCommand(const protocol::delivery::JobRecipient& recipient, const Form& form) {
   std::string command =
       "RCPT TO:<" + (form.utf8 ? recipient.address : AsciiForm(recipient.address)) + '>';
@@ -101,11 +108,13 @@ std::string RcptCommand(const protocol::delivery::JobRecipient& recipient, const
   if (const size_t type_end = recipient.orcpt.find(';'); type_end != std::string::npos) {
     const std::string type = recipient.orcpt.substr(0, type_end);
     const std::string address = recipient.orcpt.substr(type_end + 1);
-    // An address of type utf-8 in raw UTF-8 needs SMTPUTF8 (RFC 6533 §3).
+    // An address of type utf-8 goes in raw UTF-8 with SMTPUTF8 only (RFC 6533 §3).
     if (type != "utf-8") {
       command += " ORCPT=" + type + ';' + smtp::EncodeXtext(address);
-    } else if (form.utf8 || smtp::IsAllAscii(address)) {
-      command += " ORCPT=utf-8;" + address;
+    } else if (IsValidUtf8(address)) {
+      command +=
+          " ORCPT=utf-8;" +
+          smtp::EncodeUtf8Address(address, form.utf8 ? smtp::Utf8::kAllowed : smtp::Utf8::kRefused);
     }
   }
   return command;

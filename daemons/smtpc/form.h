@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "common/ipc/protocol/delivery.h"
+#include "common/mime/header_scanner.h"
 #include "daemons/smtpc/connection.h"
 
 namespace postern::smtpc {
@@ -15,8 +16,20 @@ struct ContentTraits {
   bool eight_bit = false;
   bool eight_bit_header = false;
 };
-// Looks at the whole of `content`, of which the header section comes first.
+// Looks at content piece by piece, the header section first.
+class Examiner {
+ public:
+  void Add(std::string_view piece);
+  ContentTraits traits() const { return {eight_bit_, eight_bit_ && header_.has_8bit()}; }
+
+ private:
+  bool eight_bit_ = false;
+  mime::HeaderScanner header_;
+};
 ContentTraits Examine(std::string_view content);
+// Whether a server with these offers could be unable to take the content, so that all of it must be
+// looked at (and not only what the sender declared counts).
+bool MustBeExamined(const protocol::delivery::Job& job, const Offers& offers);
 
 struct Form {
   bool possible = true;
@@ -27,8 +40,12 @@ struct Form {
   bool dsn = false;       // DSN parameters are passed on
   bool utf8 = false;      // SMTPUTF8 is said
 };
+// Of the message; what recipients need is CanGo's business.
 Form FormFor(const protocol::delivery::Job& job, const ContentTraits& traits, uint64_t octets,
              const Offers& offers);
+// False if the recipient's local part needs SMTPUTF8 and the form is without (RFC 6531
+// §3.2): 5.6.7, for this recipient alone.
+bool CanGo(const protocol::delivery::JobRecipient& recipient, const Form& form);
 // The RCPT command without CRLF.
 std::string RcptCommand(const protocol::delivery::JobRecipient& recipient, const Form& form);
 

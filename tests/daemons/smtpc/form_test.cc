@@ -57,14 +57,19 @@ TEST(Form, WhatAServerLacksDecidesAsTheStandardsSay) {
   job.smtputf8 = true;
   EXPECT_EQ(status(FormFor(job, {}, 10, none)), "") << "nothing in it needs SMTPUTF8";
   EXPECT_EQ(status(FormFor(job, {.eight_bit = true, .eight_bit_header = true}, 10, none)), "5.6.7");
-  job.recipients[0].address = "b\xc3\xbc@example.org";
+  job.sender = "\xc3\xa4@example.net";
   EXPECT_EQ(status(FormFor(job, {}, 10, none)), "5.6.7");
+  job.sender = "a@example.net";
+  job.recipients[0].address = "b\xc3\xbc@example.org";
+  EXPECT_EQ(status(FormFor(job, {}, 10, none)), "") << "other recipients may go";
+  EXPECT_FALSE(CanGo(job.recipients[0], FormFor(job, {}, 10, none)));
+  EXPECT_TRUE(CanGo(job.recipients[0], FormFor(job, {}, 10, all)));
   EXPECT_NE(FormFor(job, {}, 10, all).mail.find(" SMTPUTF8"), std::string::npos);
   job.recipients[0].address =
       "b@b\xc3\xbc"
       "cher.example";
   const Form ascii = FormFor(job, {}, 10, none);
-  EXPECT_TRUE(ascii.possible) << "a domain has an ASCII form";
+  EXPECT_TRUE(CanGo(job.recipients[0], ascii)) << "a domain has an ASCII form";
   EXPECT_EQ(RcptCommand(job.recipients[0], ascii), "RCPT TO:<b@xn--bcher-kva.example>");
 }
 
@@ -83,6 +88,45 @@ TEST(Form, DsnParametersGoToServersThatKnowThem) {
   EXPECT_EQ(form.mail, "MAIL FROM:<a@example.net> RET=HDRS ENVID=id+3D1+20x");
   EXPECT_EQ(RcptCommand(job.recipients[0], form),
             "RCPT TO:<b@example.org> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;b+2Bc@example.org");
+}
+
+TEST(Form, AUtf8OrcptIsEncodedWhereUtf8CannotGo) {
+  Job job = SampleJob();
+  job.recipients[0].orcpt = "utf-8;b\xc3\xbc@example.org";
+  Form form;
+  form.dsn = true;
+  EXPECT_EQ(RcptCommand(job.recipients[0], form),
+            "RCPT TO:<b@example.org> ORCPT=utf-8;b\\x{FC}@example.org");
+  form.utf8 = true;
+  EXPECT_EQ(RcptCommand(job.recipients[0], form),
+            "RCPT TO:<b@example.org> ORCPT=utf-8;b\xc3\xbc@example.org");
+}
+
+TEST(Form, ContentIsExaminedOnlyWhereSomethingDependsOnIt) {
+  Job job = SampleJob();
+  Offers all;
+  all.eight_bit = all.utf8 = true;
+  EXPECT_FALSE(MustBeExamined(job, {})) << "7-bit mail goes anywhere";
+  job.body = Body::kEightBit;
+  EXPECT_TRUE(MustBeExamined(job, {}));
+  job.smtputf8 = true;
+  EXPECT_FALSE(MustBeExamined(job, all));
+  all.utf8 = false;
+  EXPECT_TRUE(MustBeExamined(job, all));
+}
+
+TEST(Examiner, FindsEightBitOctetsWhereverTheCutsAre) {
+  const std::string in_header = "Subject: \xc3\xbc\r\n\r\nbody\r\n";
+  const std::string in_body = "Subject: u\r\n\r\nb\xc3\xbc\r\n";
+  for (size_t step = 1; step < in_header.size(); ++step) {
+    Examiner header, body;
+    for (size_t at = 0; at < in_header.size(); at += step)
+      header.Add(std::string_view(in_header).substr(at, step));
+    for (size_t at = 0; at < in_body.size(); at += step)
+      body.Add(std::string_view(in_body).substr(at, step));
+    EXPECT_TRUE(header.traits().eight_bit && header.traits().eight_bit_header) << step;
+    EXPECT_TRUE(body.traits().eight_bit && !body.traits().eight_bit_header) << step;
+  }
 }
 
 TEST(ResultFrom, OnlyAnExplicit5yzFails) {
