@@ -207,8 +207,7 @@ TEST_P(PoolTest, TroubleIsDeferredAndNeverFails) {
     EXPECT_EQ(answer.status, "4.4.7") << "no process in time";
 
     master.answers_at_once = false;
-    answer = co_await pool.Deliver("alice", Order("x"), UniqueFd(),
-                                   t.InMilliseconds(20));
+    answer = co_await pool.Deliver("alice", Order("x"), UniqueFd(), t.InMilliseconds(20));
     EXPECT_EQ(answer.outcome, Outcome::kDeferred);
     EXPECT_EQ(answer.status, "4.4.7") << "no answer in time";
     EXPECT_THAT(answer.diagnostic, testing::HasSubstr("local.timeout"));
