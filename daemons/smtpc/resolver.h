@@ -21,8 +21,11 @@ struct Target {
   std::string socket_path;  // a Unix socket instead
   // "mx.example.net [192.0.2.1]"
   std::string ToString() const;
-  // What connections are kept by.
-  std::string Key() const { return socket_path.empty() ? address.ToString() : socket_path; }
+  // What connections are kept by: a server may speak SMTP and LMTP on one port, but not on one
+  // connection.
+  std::string Key(bool lmtp) const {
+    return (lmtp ? "lmtp:" : "smtp:") + (socket_path.empty() ? address.ToString() : socket_path);
+  }
 };
 
 // Where to, or why nowhere.

@@ -26,6 +26,11 @@ class ResolvdHandler final : public service::PeerHandler {
 
 }  // namespace
 
+// A job under way, in the list of its qmgr's.
+struct Smtpc::Running : io::ListNode {
+  io::TaskScope scope;
+};
+
 class Smtpc::QmgrHandler final : public service::PeerHandler {
  public:
   explicit QmgrHandler(Smtpc& smtpc) : smtpc_(smtpc) {}
@@ -33,13 +38,23 @@ class Smtpc::QmgrHandler final : public service::PeerHandler {
   void OnUp(ipc::Channel& channel) override {
     channel_ = &channel;
     ++generation_;
-    IgnoreStatus(channel.Send(channel.NewId(), delivery::Capacity{.jobs = kCapacity}),
-                 "it is gone again");
+    SayCapacity(smtpc_.stop_.is_set() ? 0 : kCapacity);
   }
+  // Its jobs are given out again by the qmgr that comes: what is brought meanwhile would arrive
+  // twice.
   void OnDown(const absl::Status&) override {
     channel_ = nullptr;
     ++generation_;
+    for (io::ListNode* at = running_.next(); at != &running_; at = at->next())
+      static_cast<Running*>(at)->scope.RequestStop();
   }
+  void SayCapacity(uint32_t jobs) {
+    const delivery::Capacity capacity{.jobs = jobs};
+    if (channel_ != nullptr)
+      IgnoreStatus(channel_->Send(channel_->NewId(), capacity), "it is gone again");
+  }
+  io::ListNode& running() { return running_; }
+  ipc::Channel* channel() const { return channel_; }
   absl::Status OnFrame(ipc::Frame& frame) override {
     if (frame.type == delivery::kCancelJob) return absl::OkStatus();  // what is on its way arrives
     if (frame.type != delivery::kJob) return DataLoss("unexpected message type ", int{frame.type});
@@ -59,14 +74,20 @@ class Smtpc::QmgrHandler final : public service::PeerHandler {
   Smtpc& smtpc_;
   ipc::Channel* channel_ = nullptr;
   uint64_t generation_ = 0;
+  io::ListNode running_;
 };
 
 Smtpc::Smtpc(service::Service& service)
     : service_(service),
+      settings_(std::make_shared<const config::Settings>(service.settings())),
       resolvd_(service.loop(), edges_, protocol::kSmtpcResolvd, ipc::Side::kA,
                [](uint32_t, uint8_t) { return std::make_unique<ResolvdHandler>(); }),
       qmgr_(service.loop(), edges_, protocol::kQmgrSmtpc, ipc::Side::kB,
-            [this](uint32_t, uint8_t) { return std::make_unique<QmgrHandler>(*this); }),
+            [this](uint32_t, uint8_t) {
+              auto handler = std::make_unique<QmgrHandler>(*this);
+              qmgr_handlers_.push_back(handler.get());
+              return handler;
+            }),
       resolver_(service.loop(), [this] { return resolvd_.channel(0); }) {}
 
 void Smtpc::OnEdge(const protocol::control::EdgeEnd& which, UniqueFd end) {
@@ -75,6 +96,16 @@ void Smtpc::OnEdge(const protocol::control::EdgeEnd& which, UniqueFd end) {
     qmgr_.Attach(which.peer_index, which.peer_origin, std::move(end));
   if (which.kind == EdgeKind::kSmtpcResolvd)
     resolvd_.Attach(which.peer_index, which.peer_origin, std::move(end));
+}
+
+void Smtpc::OnReload() {
+  settings_ = std::make_shared<const config::Settings>(service_.settings());
+}
+
+// No new jobs: those under way come to their end.
+void Smtpc::OnStop(io::Deadline) {
+  stop_.Set();
+  for (QmgrHandler* qmgr : qmgr_handlers_) qmgr->SayCapacity(0);
 }
 
 Smtpc::Ended Smtpc::AllFor(const Work& work, delivery::Outcome outcome, std::string status,
@@ -93,61 +124,87 @@ Smtpc::Ended Smtpc::AllFor(const Work& work, delivery::Outcome outcome, std::str
 
 io::Task<void> Smtpc::RunJob(QmgrHandler& qmgr, uint64_t generation, uint32_t frame_id,
                              std::unique_ptr<Work> work) {
-  const Ended ended = co_await Deliver(*work);
+  Ended ended;
+  Running running;
+  running.LinkBefore(qmgr.running());
+  running.scope.Spawn(DeliverInto(*work, ended));
+  co_await running.scope.Join();
+  running.Unlink();
   LogResults(*work, ended);
   ipc::Channel* channel = qmgr.channel(generation);
   if (channel == nullptr) co_return;  // a new qmgr gives the message out again
   const delivery::Results results{.results = ended.results};
   const delivery::JobDone done{.destination = ended.destination, .reason = ended.reason};
-  if (channel->Send(frame_id, results).ok())
-    IgnoreStatus(channel->Send(frame_id, done), "as above");
+  IgnoreStatus(channel->Send(frame_id, results), "recipients without a result are deferred");
+  IgnoreStatus(channel->Send(frame_id, done), "as above");
 }
 
+io::Task<void> Smtpc::DeliverInto(const Work& work, Ended& ended) {
+  ended = co_await Deliver(work);
+}
+
+void Smtpc::LogFailure(const Work& work, const Target& target, std::string_view reason) const {
+  log::Event(log::Severity::kNotice, log::kRemoteFailed)
+      .Id(QueueId(work.job.queue_id))
+      .Str("remote", target.ToString())
+      .Str("reason", reason);
+}
+
+// What was refused for good is a failure of this host's; that the message bounces is for qmgr to
+// say.
 void Smtpc::LogResults(const Work& work, const Ended& ended) const {
   for (const delivery::Result& result : ended.results) {
     const auto recipient =
         std::find_if(work.job.recipients.begin(), work.job.recipients.end(),
                      [&](const delivery::JobRecipient& one) { return one.index == result.index; });
     if (recipient == work.job.recipients.end()) continue;
+    const bool lmtp = work.job.transport == delivery::Transport::kLmtp;
     const bool sent = result.outcome == delivery::Outcome::kDelivered ||
                       result.outcome == delivery::Outcome::kRelayed;
+    const bool deferred = result.outcome == delivery::Outcome::kDeferred;
     log::Event event(sent ? log::Severity::kInfo : log::Severity::kNotice,
-                     sent ? log::kMessageRelayed : log::kMessageDeferred);
-    event.Id(QueueId(work.job.queue_id))
-        .Str("to", recipient->address)
-        .Str("remote", result.remote)
-        .Str("status", result.status);
-    if (sent) {
-      event.Str("reply", result.diagnostic);
-    } else {
-      event.Str("reason", result.diagnostic);
-    }
+                     sent       ? lmtp ? log::kMessageDelivered : log::kMessageRelayed
+                     : deferred ? log::kMessageDeferred
+                                : log::kRemoteFailed);
+    event.Id(QueueId(work.job.queue_id)).Str("to", recipient->address);
+    if (sent && lmtp) event.Str("via", "lmtp");
+    event.Str("remote", result.remote)
+        .Str("status", result.status)
+        .Str(sent ? log::Key("reply") : log::Key("reason"), result.diagnostic);
   }
 }
 
 io::Task<std::unique_ptr<Connection>> Smtpc::TakeIdle(std::string key) {
-  for (auto at = idle_.begin(); at != idle_.end(); ++at) {
-    if (at->key != key) continue;
+  for (;;) {
+    const auto at = std::find_if(idle_.begin(), idle_.end(),
+                                 [&key](const Idle& idle) { return idle.key == key; });
+    if (at == idle_.end()) co_return nullptr;
     std::unique_ptr<Connection> connection = std::move(at->connection);
     idle_.erase(at);
     if (co_await connection->StillGood()) co_return connection;
-    at = idle_.begin();
-    if (at == idle_.end()) break;
   }
-  co_return nullptr;
 }
 
 void Smtpc::Keep(std::string key, std::unique_ptr<Connection> connection) {
-  const config::Outbound& settings = service_.settings().outbound;
+  const config::Outbound& settings = settings_->outbound;
   const bool worn =
       settings.max_messages_per_connection > 0 &&
       connection->messages() >= static_cast<uint64_t>(settings.max_messages_per_connection);
-  if (worn || stop_.is_set() || settings.idle_timeout <= absl::ZeroDuration()) return;
-  if (idle_.size() >= kMaxIdle) idle_.pop_front();
+  if (worn || stop_.is_set() || settings.idle_timeout <= absl::ZeroDuration()) {
+    background_.Spawn(Part(std::move(connection)));
+    return;
+  }
+  if (idle_.size() >= kMaxIdle) {
+    background_.Spawn(Part(std::move(idle_.front().connection)));
+    idle_.pop_front();
+  }
   idle_.push_back({.key = std::move(key),
                    .connection = std::move(connection),
                    .until = service_.loop().After(settings.idle_timeout)});
 }
+
+// RFC 5321 §4.1.1.10: a client does not close before it has said QUIT.
+io::Task<void> Smtpc::Part(std::unique_ptr<Connection> connection) { co_await connection->Quit(); }
 
 io::Task<absl::Status> Smtpc::CloseIdle() {
   for (;;) {
@@ -161,17 +218,16 @@ io::Task<absl::Status> Smtpc::CloseIdle() {
 }
 
 // An open connection, or the reply that refused it in `refusal` (code 0: there was none).
-io::Task<absl::StatusOr<std::unique_ptr<Connection>>> Smtpc::Connect(const Target& target,
-                                                                     bool lmtp,
-                                                                     smtp::Reply& refusal) {
+io::Task<absl::StatusOr<std::unique_ptr<Connection>>> Smtpc::Connect(
+    const Target& target, bool lmtp, const config::Settings& settings, smtp::Reply& refusal) {
   io::Loop& loop = service_.loop();
-  const config::Outbound& settings = service_.settings().outbound;
   const int family = !target.socket_path.empty() ? AF_UNIX
                      : target.address.ip.is_v6() ? AF_INET6
                                                  : AF_INET;
   UniqueFd fd(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) co_return ErrnoStatus(errno, "socket");
-  const io::Deadline until = loop.After(settings.connect_timeout);
+  const io::Deadline began = loop.Now();
+  const io::Deadline until = began + settings.outbound.connect_timeout;
   absl::Status connected;
   if (family == AF_UNIX) {
     connected = co_await io::ConnectUnix(loop, fd.get(), target.socket_path, until);
@@ -183,10 +239,13 @@ io::Task<absl::StatusOr<std::unique_ptr<Connection>>> Smtpc::Connect(const Targe
     co_return connected;
   }
   ++connections_;
+  log::Event(log::Severity::kInfo, log::kRemoteConnected)
+      .Str("remote", target.ToString())
+      .Ms("took", loop.Now() - began);
   auto connection = std::make_unique<Connection>(
       loop, std::make_unique<io::Socket>(loop, std::move(fd)), target.ToString(), lmtp);
   CO_ASSIGN_OR_RETURN(const smtp::Reply reply,
-                      co_await connection->Open(service_.settings().hostname, settings));
+                      co_await connection->Open(settings.hostname, settings.outbound));
   if (!reply.positive()) {
     refusal = reply;
     co_await connection->Quit();
@@ -197,7 +256,8 @@ io::Task<absl::StatusOr<std::unique_ptr<Connection>>> Smtpc::Connect(const Targe
 
 io::Task<Smtpc::Ended> Smtpc::Deliver(const Work& work) {
   const bool lmtp = work.job.transport == delivery::Transport::kLmtp;
-  const Targets to = co_await resolver_.Resolve(work.job, service_.settings());
+  const std::shared_ptr<const config::Settings> settings = settings_;
+  const Targets to = co_await resolver_.Resolve(work.job, *settings);
   if (to.targets.empty()) {
     Ended ended =
         AllFor(work, to.permanent ? delivery::Outcome::kFailed : delivery::Outcome::kDeferred,
@@ -208,24 +268,29 @@ io::Task<Smtpc::Ended> Smtpc::Deliver(const Work& work) {
   std::string reason;
   smtp::Reply refusal;
   bool all_refused = true;
+  const io::Deadline reach_until = service_.loop().After(kReachBudget);
   for (const Target& target : to.targets) {
+    if (&target != &to.targets.front() && service_.loop().Now() >= reach_until) {
+      all_refused = false;
+      break;
+    }
     // A kept connection first; if it turns out to be dead, a fresh one to the same place.
     for (const bool fresh : {false, true}) {
       std::unique_ptr<Connection> connection;
       if (!fresh) {
-        connection = co_await TakeIdle(target.Key());
+        connection = co_await TakeIdle(target.Key(lmtp));
         if (connection == nullptr) continue;
       } else {
         smtp::Reply said;
-        auto connected = co_await Connect(target, lmtp, said);
+        auto connected = co_await Connect(target, lmtp, *settings, said);
         if (!connected.ok()) {
           if (absl::IsCancelled(connected.status()))
             co_return AllFor(work, delivery::Outcome::kDeferred, "4.3.2", "shutting down");
           reason = std::string(Message(connected.status()));
-          log::Event(log::Severity::kNotice, log::kRemoteFailed)
-              .Id(QueueId(work.job.queue_id))
-              .Str("remote", target.ToString())
-              .Str("reason", reason);
+          // Of descriptors or memory we have none left, which says nothing about the destination.
+          if (absl::IsResourceExhausted(connected.status()))
+            co_return AllFor(work, delivery::Outcome::kDeferred, "4.3.2", reason);
+          LogFailure(work, target, reason);
           if (said.code != 0) refusal = said;
           all_refused = all_refused && said.permanent();
           continue;
@@ -233,12 +298,13 @@ io::Task<Smtpc::Ended> Smtpc::Deliver(const Work& work) {
         connection = *std::move(connected);
       }
       Transferred transferred =
-          co_await Transfer(service_.loop(), *connection, work, service_.settings().outbound);
+          co_await Transfer(service_.loop(), *connection, work, settings->outbound);
       if (transferred.reusable) {
-        Keep(target.Key(), std::move(connection));
+        Keep(target.Key(lmtp), std::move(connection));
       }
       if (transferred.try_elsewhere) {
         reason = transferred.reason;
+        if (fresh) LogFailure(work, target, reason);
         all_refused = false;
         continue;
       }
@@ -270,8 +336,12 @@ io::Task<absl::Status> Smtpc::Serve() {
   const absl::Status stopped = co_await stop_.Wait(io::Deadline::Never());
   if (!stopped.ok()) jobs_.RequestStop();
   co_await jobs_.Join();
-  IgnoreStatus(co_await io::Sleep(service_.loop().After(absl::Milliseconds(10))),
-               "a moment for the last reports");
+  for (const QmgrHandler* qmgr : qmgr_handlers_) {
+    if (ipc::Channel* channel = qmgr->channel(); channel != nullptr) {
+      IgnoreStatus(co_await channel->WaitUntilFlushed(service_.loop().After(absl::Seconds(1))),
+                   "recipients without a result are deferred");
+    }
+  }
   background_.RequestStop();
   co_await background_.Join();
   for (const Idle& idle : idle_) co_await idle.connection->Quit();
