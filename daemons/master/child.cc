@@ -43,6 +43,8 @@ absl::StatusOr<std::pair<UniqueFd, UniqueFd>> MakePair() {
   return std::pair(UniqueFd(ends[0]), UniqueFd(ends[1]));
 }
 
+UniqueFd Duplicate(const UniqueFd& fd) { return UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 10)); }
+
 absl::StatusOr<Spawned> Spawn(const std::string& program) {
   ASSIGN_OR_RETURN(auto ends, MakePair());
   const std::string name = std::filesystem::path(program).filename();

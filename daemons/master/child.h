@@ -31,6 +31,10 @@ absl::StatusOr<std::string> ProgramOf(protocol::control::Role role);
 // A socket pair for an edge.
 absl::StatusOr<std::pair<UniqueFd, UniqueFd>> MakePair();
 
+// One more descriptor of the same file, to be sent away; above the numbers that children start
+// with.
+UniqueFd Duplicate(const UniqueFd& fd);
+
 struct Child {
   protocol::control::Role role = protocol::control::Role::kMaster;
   uint32_t index = 0;

@@ -53,6 +53,7 @@ class Master {
 
   // Children.
   absl::Status PlanChildren();
+  absl::Status Launch(Child& child);
   absl::Status StartChild(Child& child);
   absl::Status SendStart(Child& child,
                          std::vector<std::pair<protocol::control::EdgeEnd, UniqueFd>> ends);
