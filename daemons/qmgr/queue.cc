@@ -38,6 +38,8 @@ SchedulerOptions OptionsOf(const config::Settings& settings) {
   SchedulerOptions options;
   options.retry_first_us = absl::ToInt64Microseconds(settings.queue.retry_first);
   options.retry_longest_us = absl::ToInt64Microseconds(settings.queue.retry_longest);
+  // An unreachable destination is not left alone for longer than a message of its would be.
+  options.pace_longest_us = std::min(options.pace_longest_us, options.retry_longest_us);
   options.max_window =
       static_cast<uint32_t>(std::max(1, settings.outbound.max_connections_per_destination));
   options.initial_window = std::min<uint32_t>(5, options.max_window);
