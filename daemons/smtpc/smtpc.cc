@@ -268,6 +268,7 @@ io::Task<Smtpc::Ended> Smtpc::Deliver(const Work& work) {
   std::string reason;
   smtp::Reply refusal;
   bool all_refused = true;
+  std::optional<Ended> deferred;  // what a host said that had no time, if no other does better
   const io::Deadline reach_until = service_.loop().After(kReachBudget);
   for (const Target& target : to.targets) {
     if (&target != &to.targets.front() && service_.loop().Now() >= reach_until) {
@@ -314,9 +315,14 @@ io::Task<Smtpc::Ended> Smtpc::Deliver(const Work& work) {
       ended.destination =
           transferred.busy ? delivery::Destination::kBusy : delivery::Destination::kHealthy;
       ended.reason = transferred.reason.substr(0, protocol::kMaxReason);
-      co_return ended;
+      if (!transferred.mail_deferred) co_return ended;
+      LogFailure(work, target, ended.reason);
+      all_refused = false;
+      deferred = std::move(ended);
+      break;  // RFC 5321 §5.1: the next host, not this one once more
     }
   }
+  if (deferred.has_value()) co_return *std::move(deferred);
   // Every host of the domain said 5yz to us at once: that is its word, not a failure of the
   // network.
   if (all_refused && refusal.permanent()) {

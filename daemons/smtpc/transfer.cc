@@ -37,7 +37,7 @@ class Dialogue {
   io::Task<absl::Status> SendPieces(bool dots);
   io::Task<absl::Status> SendFile(smtp::DotEncoder* encoder, std::string& wire);
   io::Task<void> EndTransaction();
-  void OnRcptReply(size_t i, smtp::Reply reply);
+  void OnRcptReply(size_t i, const smtp::Reply& reply);
   void All(const smtp::Reply& reply);
   void Lost(const absl::Status& why);
   void Put(size_t i, delivery::Result result) { results_[i] = std::move(result); }
@@ -169,7 +169,7 @@ io::Task<bool> Dialogue::ReadEnvelopeReplies() {
   mail_refused_ = !mail->positive();
   if (!mail->positive()) {
     All(*mail);
-    done_.busy = mail->transient();
+    done_.busy = done_.mail_deferred = mail->transient();
     done_.reason = mail->ToString();
     done_.reusable = mail->code != 421;
     if (!pipelining) co_return false;
@@ -190,7 +190,7 @@ io::Task<bool> Dialogue::ReadEnvelopeReplies() {
   co_return false;
 }
 
-void Dialogue::OnRcptReply(size_t i, smtp::Reply reply) {
+void Dialogue::OnRcptReply(size_t i, const smtp::Reply& reply) {
   if (reply.positive()) in_transaction_ = true;
   if (results_[i].has_value()) return;  // MAIL was refused already
   if (reply.positive()) {

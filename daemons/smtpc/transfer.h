@@ -25,6 +25,7 @@ struct Transferred {
   bool reusable = false;                            // the connection may be kept
   bool try_elsewhere = false;  // nothing was decided: another host may do better
   bool busy = false;           // the server asked for less (421, 4yz to MAIL)
+  bool mail_deferred = false;  // 4yz to MAIL: these are the results, if no other host does better
   std::string reason;
 };
 

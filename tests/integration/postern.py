@@ -34,6 +34,14 @@ def free_port():
             return port
 
 
+def somebody_listens(port, address="127.0.0.1"):
+    try:
+        socket.create_connection((address, port), timeout=1).close()
+        return True
+    except OSError:
+        return False
+
+
 def until(condition, seconds=30, what="the condition"):
     """Waits until `condition()` is true and returns its value; AssertionError when it never is."""
     deadline = time.monotonic() + seconds

@@ -1,7 +1,9 @@
-"""A small SMTP server that keeps what it is sent: the remote side of relay tests."""
+"""A small SMTP or LMTP server that keeps what it is sent: the remote side of relay tests."""
 import dataclasses
 import socket
 import threading
+
+EXTENSIONS = ("PIPELINING", "8BITMIME", "SIZE")
 
 
 @dataclasses.dataclass
@@ -9,20 +11,28 @@ class Received:
     sender: str
     recipients: list
     content: bytes  # dots unstuffed, CRLF line ends
+    commands: list  # MAIL and RCPT as they came
 
 
 class Sink:
-    """Listens on a free port of 127.0.0.1 (or `port`) from construction to close().
+    """Listens on `address` at a free port (or `port`) from construction to close().
 
-    `answers` maps a verb, or "." for the end of DATA, to a reply line given instead of acceptance.
-    It offers PIPELINING, 8BITMIME and SIZE, not CHUNKING, so content comes by DATA.
+    `answers` maps a verb, "." for the end of DATA or "GREETING" to what is given instead of
+    acceptance: a reply line, None to close the connection there, or a function of the command line
+    (for ".", of the recipient or None) that returns a reply line, or "" for acceptance.
+    `extensions` are its EHLO keywords; without CHUNKING content comes by DATA.
     """
 
-    def __init__(self, port=0, answers=None):
+    def __init__(self, port=0, answers=None, address="127.0.0.1", extensions=EXTENSIONS,
+                 lmtp=False):
         self.answers = dict(answers or {})
+        self.extensions = extensions
+        self.lmtp = lmtp
         self.messages = []
+        self.commands = []  # every command line of every connection, in order of arrival
         self.changed = threading.Condition()
-        self.listener = socket.create_server(("127.0.0.1", port))
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.listener = socket.create_server((address, port), family=family)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -53,44 +63,65 @@ class Sink:
             try:
                 self._converse(stream)
             except OSError:
-                pass  # the client's way of ending it
+                pass  # the client's way of ending it, or ours
 
     def _say(self, stream, line):
         stream.write(line.encode() + b"\r\n")
         stream.flush()
 
+    def _answer(self, key, argument):
+        """What is to be said instead of acceptance; "" for acceptance."""
+        answer = self.answers.get(key, "")
+        if callable(answer):
+            answer = answer(argument)
+        if answer is None:
+            raise ConnectionError("told to close here")
+        return answer
+
     def _converse(self, stream):
-        sender, recipients = "", []
-        self._say(stream, "220 sink.example.org ESMTP")
+        sender, recipients, commands = "", [], []
+        greeting = self._answer("GREETING", "")
+        self._say(stream, greeting or "220 sink.example.org ESMTP")
         while line := stream.readline(4096):
             command = line.decode("utf-8", "replace").strip()
+            self.commands.append(command)
             verb = command.split(" ")[0].split(":")[0].upper()
-            answer = self.answers.get(verb)
-            if verb == "EHLO" and not answer:
-                answer = "250-sink.example.org\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE"
-            elif verb == "MAIL" and not answer:
-                sender, recipients = command[command.index("<") + 1:command.index(">")], []
-            elif verb == "RCPT" and not answer:
-                recipients.append(command[command.index("<") + 1:command.index(">")])
-            elif verb == "DATA" and not answer:
-                answer = self._content(stream, sender, recipients)
-            elif verb == "QUIT":
+            if verb == "QUIT":
                 self._say(stream, "221 bye")
                 return
+            answer = self._answer(verb, command)
+            if verb in ("EHLO", "LHLO") and not answer:
+                lines = ["sink.example.org", *self.extensions]
+                answer = "".join(f"250-{text}\r\n" for text in lines[:-1]) + f"250 {lines[-1]}"
+            elif verb == "MAIL" and not answer:
+                sender, recipients = command[command.index("<") + 1:command.index(">")], []
+                commands = [command]
+            elif verb == "RCPT" and not answer:
+                recipients.append(command[command.index("<") + 1:command.index(">")])
+                commands.append(command)
+            elif verb == "DATA" and not answer:
+                self._content(stream, sender, recipients, commands)
+                continue
             self._say(stream, answer or "250 ok")
 
-    def _content(self, stream, sender, recipients):
+    def _content(self, stream, sender, recipients, commands):
         if not recipients:
-            return "554 no recipients"
+            self._say(stream, "554 no recipients")
+            return
         self._say(stream, "354 go on")
         lines = []
         while (line := stream.readline(1 << 20)) != b".\r\n":
             if not line:
                 raise ConnectionError("closed within DATA")
             lines.append(line[1:] if line.startswith(b".") else line)
-        if "." in self.answers:
-            return self.answers["."]
-        with self.changed:
-            self.messages.append(Received(sender, recipients, b"".join(lines)))
-            self.changed.notify_all()
-        return None
+        # LMTP (RFC 2033) answers for each recipient, SMTP for all at once.
+        answers = [(recipient, self._answer(".", recipient) or "250 ok")
+                   for recipient in (recipients if self.lmtp else [None])]
+        taken = [recipient for recipient, answer in answers if answer.startswith("2")]
+        if taken:
+            with self.changed:
+                self.messages.append(Received(sender, taken if self.lmtp else recipients,
+                                              b"".join(lines), commands))
+                self.changed.notify_all()
+        for _, answer in answers:
+            self._say(stream, answer)

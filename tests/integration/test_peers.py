@@ -24,13 +24,7 @@ def need(*programs):
 
 
 def wait_for_port(port):
-    def listening():
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return True
-        except OSError:
-            return False
-    postern.until(listening, what=f"somebody listens on {port}")
+    postern.until(lambda: postern.somebody_listens(port), what=f"somebody listens on {port}")
 
 
 def send(port, recipient, subject, encoding="utf-8"):
