@@ -66,25 +66,23 @@ class Spool final : public Disk {
                                                              uint64_t octets) override {
     CO_ASSIGN_OR_RETURN(UniqueFd fd, co_await OpenAt(name, O_RDWR | O_CREAT | O_EXCL));
     // Room first: a full disk shows here, not in the middle of a batch.
-    if (octets > 0 && ::fallocate(fd.get(), 0, 0, static_cast<off_t>(octets)) < 0 &&
-        errno != EOPNOTSUPP) {
-      const int error = errno;
+    if (const int error = Allocate(fd.get(), octets); error != 0) {
       IgnoreStatus(co_await Remove(name), "the reason is the other error");
       co_return ErrnoStatus(error, "allocate ", octets, " octets for ", name);
     }
     co_return std::make_unique<SpoolFile>(std::move(fd), directory_.get(), name);
   }
   io::Task<absl::StatusOr<std::unique_ptr<DiskFile>>> Open(const std::string& name) override {
-    CO_ASSIGN_OR_RETURN(UniqueFd fd, co_await OpenAt(name, O_RDWR));
-    co_return std::make_unique<SpoolFile>(std::move(fd), directory_.get(), name);
+    // Without waiting: the other end of a pipe may never come.
+    absl::StatusOr<UniqueFd> fd = co_await OpenAt(name, O_RDWR | O_NONBLOCK);
+    if (!fd.ok() ? co_await IsSomethingElse(name) : !IsRegular(fd->get()))
+      co_return InvalidArgument("not a regular file");
+    CO_RETURN_IF_ERROR(fd.status());
+    co_return std::make_unique<SpoolFile>(*std::move(fd), directory_.get(), name);
   }
   io::Task<absl::Status> Remove(const std::string& name) override {
     co_return co_await io::Unlink(io::Loop::Current(), directory_.get(), name.c_str(),
                                   io::Deadline::Never());
-  }
-  io::Task<absl::Status> Rename(const std::string& from, const std::string& to) override {
-    co_return co_await io::Rename(io::Loop::Current(), directory_.get(), from.c_str(),
-                                  directory_.get(), to.c_str(), false, io::Deadline::Never());
   }
   io::Task<absl::Status> SyncDirectory(const std::string& directory) override {
     return io::SyncFile(io::Loop::Current(), directory == "log" ? log_.get() : content_.get(),
@@ -102,6 +100,24 @@ class Spool final : public Disk {
     co_return co_await io::OpenBeneath(io::Loop::Current(), directory_.get(), name.c_str(), flags,
                                        (flags & O_CREAT) != 0 ? kFileMode : 0,
                                        io::Deadline::Never());
+  }
+
+  static bool IsRegular(int fd) {
+    struct stat about;
+    return Fstat(fd, &about) == 0 && S_ISREG(about.st_mode);
+  }
+  // There, and a directory, a link, a socket: not to be opened as a file.
+  io::Task<bool> IsSomethingElse(const std::string& name) {
+    const absl::StatusOr<UniqueFd> fd = co_await OpenAt(name, O_PATH | O_NOFOLLOW);
+    co_return fd.ok() && !IsRegular(fd->get());
+  }
+  // errno, or 0: also where the file system cannot allocate in advance.
+  static int Allocate(int fd, uint64_t octets) {
+    if (octets == 0) return 0;
+    for (;;) {
+      if (::fallocate(fd, 0, 0, static_cast<off_t>(octets)) == 0) return 0;
+      if (errno != EINTR) return errno == EOPNOTSUPP ? 0 : errno;
+    }
   }
 
   UniqueFd directory_;
@@ -133,11 +149,31 @@ absl::StatusOr<std::vector<std::string>> Spool::List(const std::string& director
   return names;
 }
 
+// Mail at rest is for nobody else, and only its owner's files are believed.
+absl::Status CheckOwner(int fd, const std::string& path, uid_t owner) {
+  struct stat about;
+  if (Fstat(fd, &about) < 0) return ErrnoStatus(errno, "stat ", path);
+  if (about.st_uid != owner) {
+    return FailedPrecondition("queue ", path, " belongs to uid ", about.st_uid, ", not to uid ",
+                              owner, "; give it to the user that runs qmgr");
+  }
+  if ((about.st_mode & S_IWOTH) != 0) {
+    return FailedPrecondition("queue ", path,
+                              " can be written to by everybody; take that permission away");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<UniqueFd> MakeDirectory(int at, const std::string& path) {
-  if (::mkdirat(at, path.c_str(), 0700) < 0 && errno != EEXIST)
-    return ErrnoStatus(errno, "mkdir ", path);
+  const bool made = ::mkdirat(at, path.c_str(), 0700) == 0;
+  if (!made && errno != EEXIST) return ErrnoStatus(errno, "mkdir ", path);
   UniqueFd fd(::openat(at, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd) return ErrnoStatus(errno, "open ", path);
+  if (made) {
+    // Its name must outlive a power cut as well as what is in it.
+    UniqueFd above(::openat(fd.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!above || ::fsync(above.get()) < 0) return ErrnoStatus(errno, "sync what holds ", path);
+  }
   return fd;
 }
 
@@ -145,8 +181,15 @@ absl::StatusOr<UniqueFd> MakeDirectory(int at, const std::string& path) {
 
 absl::StatusOr<std::unique_ptr<Disk>> OpenSpool(const std::string& path) {
   ASSIGN_OR_RETURN(UniqueFd directory, MakeDirectory(AT_FDCWD, path));
+  struct stat about;
+  if (Fstat(directory.get(), &about) < 0) return ErrnoStatus(errno, "stat ", path);
+  // Root has not dropped its powers yet: then whoever the spool was given to.
+  const uid_t owner = ::geteuid() != 0 ? ::geteuid() : about.st_uid;
+  RETURN_IF_ERROR(CheckOwner(directory.get(), path, owner));
   ASSIGN_OR_RETURN(UniqueFd log, MakeDirectory(directory.get(), "log"));
+  RETURN_IF_ERROR(CheckOwner(log.get(), path + "/log", owner));
   ASSIGN_OR_RETURN(UniqueFd content, MakeDirectory(directory.get(), "content"));
+  RETURN_IF_ERROR(CheckOwner(content.get(), path + "/content", owner));
   UniqueFd lock(
       ::openat(directory.get(), "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kFileMode));
   if (!lock) return ErrnoStatus(errno, "open ", path, "/lock");

@@ -27,24 +27,26 @@ class DiskFile {
   virtual absl::StatusOr<int> OpenForReading() const = 0;
 };
 
-// Names are relative to the spool: "log/0000000001.seg", "content/01ABC...".
+// Names are relative to the spool: "log/000000000001.seg", "content/01ABC...".
 class Disk {
  public:
   virtual ~Disk() = default;
   // A new file, `octets` of it allocated; kAlreadyExists if there is one.
   virtual io::Task<absl::StatusOr<std::unique_ptr<DiskFile>>> Create(const std::string& name,
                                                                      uint64_t octets) = 0;
+  // kInvalidArgument: there is something, and it is no regular file.
   virtual io::Task<absl::StatusOr<std::unique_ptr<DiskFile>>> Open(const std::string& name) = 0;
   virtual io::Task<absl::Status> Remove(const std::string& name) = 0;
-  virtual io::Task<absl::Status> Rename(const std::string& from, const std::string& to) = 0;
-  // Makes creations, removals and renames in "log" or "content" durable.
+  // Makes creations and removals in "log" or "content" durable.
   virtual io::Task<absl::Status> SyncDirectory(const std::string& directory) = 0;
   virtual absl::StatusOr<std::vector<std::string>> List(const std::string& directory) = 0;
   virtual absl::StatusOr<uint64_t> FreeOctets() = 0;
 };
 
 // The spool directory at `path`, which is made (0700, with log/ and content/) if it is not there,
-// and locked: kFailedPrecondition if another process has it.
+// and locked. kFailedPrecondition: another process has it, it belongs to another user, or everybody
+// may write to it. Root, which has not become qmgr's user yet, takes the directory's owner for
+// that.
 absl::StatusOr<std::unique_ptr<Disk>> OpenSpool(const std::string& path);
 
 }  // namespace postern::qmgr

@@ -7,6 +7,7 @@ namespace postern::qmgr {
 namespace {
 
 constexpr std::string_view kSegmentMagic = "PSTNQLG1";
+constexpr size_t kVersionAt = 8;
 constexpr uint32_t kRecordMagic = 0x52515350;  // "PSQR"
 
 uint32_t BodyCrc(const RecordHeader& header, uint64_t segment, std::string_view body) {
@@ -35,20 +36,27 @@ std::string EncodeSegmentHeader(const SegmentHeader& header) {
   return bytes;
 }
 
+bool IsOfNewerFormat(std::string_view bytes) {
+  return bytes.size() >= kSegmentHeaderOctets && bytes.starts_with(kSegmentMagic) &&
+         LoadLittleEndian<uint32_t>(bytes.data() + kVersionAt) > kFormatVersion;
+}
+
 Parsed<SegmentHeader> DecodeSegmentHeader(std::string_view bytes) {
   if (bytes.size() < kSegmentHeaderOctets)
     return Malformed("too short for a queue segment", bytes.size());
   bytes = bytes.substr(0, kSegmentHeaderOctets);
   if (!bytes.starts_with(kSegmentMagic)) return Malformed("not a queue segment");
-  const auto version = LoadLittleEndian<uint32_t>(bytes.data() + 8);
-  const size_t covered = kSegmentHeaderOctets - sizeof(uint32_t);
-  if (LoadLittleEndian<uint32_t>(bytes.data() + covered) != Crc32c(bytes.substr(0, covered))) {
-    return Malformed("the segment's header is damaged", covered);
-  }
-  if (version != kFormatVersion) {
+  const auto version = LoadLittleEndian<uint32_t>(bytes.data() + kVersionAt);
+  // Before the checksum: a newer version may have moved it.
+  if (IsOfNewerFormat(bytes)) {
     return Malformed("written in format version " + std::to_string(version) +
                          ", this program knows " + std::to_string(kFormatVersion),
-                     8);
+                     kVersionAt);
+  }
+  const size_t covered = kSegmentHeaderOctets - sizeof(uint32_t);
+  if (version != kFormatVersion ||
+      LoadLittleEndian<uint32_t>(bytes.data() + covered) != Crc32c(bytes.substr(0, covered))) {
+    return Malformed("the segment's header is damaged", covered);
   }
   return SegmentHeader{.number = LoadLittleEndian<uint64_t>(bytes.data() + 16),
                        .first_sequence = LoadLittleEndian<uint64_t>(bytes.data() + 24)};

@@ -1,9 +1,9 @@
 // daemons/qmgr/records.h — what the queue's log consists of (FORMAT.md). Pure: bytes in, values
 // out.
 //
-// A record: a header of kHeaderOctets, a body (a field list, as in common/ipc/codec.h) and, for a
-// message, its content. The checksums cover the segment's number and the sequence number too, so
-// that a record of a former life of a reused file, or one in the wrong place, is no record.
+// A record: a header of kRecordHeaderOctets, a body (a field list, as in common/ipc/codec.h) and,
+// for a message, its content. The checksums cover the segment's number and the sequence number too,
+// so that a record of a former life of a reused file, or one in the wrong place, is no record.
 #pragma once
 
 #include <cstdint>
@@ -150,19 +150,6 @@ struct EmptyRecord {  // kRelease, kRemove
   static void Fields(V&, M&) {}
 };
 
-// kSeal, the last record of a full segment: the headers of those before it, so that a start reads
-// bodies and skips contents.
-struct IndexEntry {
-  static constexpr bool kHasFields = true;
-  uint32_t offset = 0;
-  uint32_t body_octets = 0;
-  template <class V, class M>
-  static void Fields(V& v, M& m) {
-    v("offset", m.offset);
-    v("body_octets", m.body_octets);
-  }
-};
-
 struct SegmentHeader {
   uint64_t number = 0;
   uint64_t first_sequence = 0;
@@ -172,6 +159,9 @@ struct SegmentHeader {
 std::string EncodeSegmentHeader(const SegmentHeader& header);
 // Errors name what is there: another format, a newer version, damage.
 Parsed<SegmentHeader> DecodeSegmentHeader(std::string_view bytes);
+// Whether these octets say that a newer program wrote them; what else they say is not asked, for a
+// newer header may be laid out and checked in another way.
+bool IsOfNewerFormat(std::string_view bytes);
 
 // Appends a whole record, padded to kRecordAlignment. False if the body is out of bounds.
 [[nodiscard]] bool AppendRecord(std::string& to, uint64_t segment, RecordType type,

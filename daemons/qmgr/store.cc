@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <utility>
 
 #include "common/io/loop.h"
@@ -19,6 +20,8 @@ constexpr uint64_t kLiveShare = 4;
 constexpr size_t kSegmentsBeforeCopying = 4;
 // The longest wait between two questions about free space.
 constexpr int64_t kRoomCheckNanoseconds = 1'000'000'000;
+// What a segment's name has room for.
+constexpr uint64_t kLastNumber = 999'999'999'999;
 // After a failed batch the next is tried after a pause, not in a tight loop.
 constexpr absl::Duration kFailurePause = absl::Milliseconds(100);
 
@@ -26,6 +29,10 @@ size_t OctetsOf(size_t body, size_t content) {
   return RecordHeader{.body_octets = static_cast<uint32_t>(body),
                       .content_octets = static_cast<uint32_t>(content)}
       .total();
+}
+
+uint64_t RoundUp(uint64_t octets) {
+  return (octets + kRecordAlignment - 1) / kRecordAlignment * kRecordAlignment;
 }
 
 }  // namespace
@@ -38,6 +45,8 @@ std::string Store::SegmentName(uint64_t number) {
 
 io::Task<absl::StatusOr<Location>> Store::Commit(uint64_t queue_id, std::string body,
                                                  std::string content, Why why) {
+  if (body.size() > kMaxBodyOctets || content.size() > kMaxBodyOctets)
+    co_return InvalidArgument("the message is larger than a record may be");
   Waiter waiter;
   pending_octets_ += OctetsOf(body.size(), content.size());
   pending_.push_back(
@@ -55,6 +64,7 @@ io::Task<absl::StatusOr<Location>> Store::Commit(uint64_t queue_id, std::string 
 }
 
 void Store::Append(RecordType type, uint64_t queue_id, std::string body) {
+  CHECK(body.size() <= kMaxBodyOctets);
   pending_octets_ += OctetsOf(body.size(), 0);
   pending_.push_back({type, queue_id, std::move(body), {}, nullptr, Why::kNewMail});
   ++appended_;
@@ -73,9 +83,9 @@ io::Task<absl::Status> Store::Flush() {
 }
 
 io::Task<absl::Status> Store::Run() {
-  running_ = true;
   io::Loop& loop = io::Loop::Current();
   bool stopping = false;
+  int failures_at_stop = 0;
   for (;;) {
     if (pending_.empty()) {
       if (stopping) co_return absl::OkStatus();
@@ -95,11 +105,17 @@ io::Task<absl::Status> Store::Run() {
       }
     }
     const absl::Status committed = co_await CommitBatch();
-    if (!committed.ok() && !stopping) {
-      stopping = !(co_await io::Sleep(loop.After(kFailurePause))).ok();
-    } else if (!committed.ok()) {
+    if (!committed.ok() && stopping && ++failures_at_stop > 1) {
+      // Not even a fresh segment takes it: whoever waits must not wait for ever.
+      std::vector<Pending> rest;
+      std::move(pending_.begin(), pending_.end(), std::back_inserter(rest));
+      pending_.clear();
+      pending_octets_ = 0;
+      BatchFailed(rest, committed, Traces::kNone);
       co_return committed;
     }
+    if (!committed.ok() && !stopping)
+      stopping = !(co_await io::Sleep(loop.After(kFailurePause))).ok();
     co_await RemoveDeadSegments();
   }
 }
@@ -124,13 +140,25 @@ io::Task<absl::Status> Store::CommitBatch() {
   std::vector<Pending> batch = TakeBatch();
   size_t octets = 0;
   bool new_mail = false;
-  for (const Pending& item : batch) {
-    octets += OctetsOf(item.body.size(), item.content.size());
-    new_mail = new_mail || item.type == RecordType::kMessage;
-  }
+  const auto measure = [&] {
+    octets = 0;
+    new_mail = false;
+    for (const Pending& item : batch) {
+      octets += OctetsOf(item.body.size(), item.content.size());
+      new_mail = new_mail || item.type == RecordType::kMessage;
+    }
+  };
+  measure();
   absl::Status status = co_await MakeRoom(octets, new_mail);
+  if (absl::IsResourceExhausted(status) && new_mail) {
+    // What became of old mail must not wait until there is room for new.
+    RefuseMessages(batch, status);
+    measure();
+    if (batch.empty()) co_return absl::OkStatus();
+    status = co_await MakeRoom(octets, false);
+  }
   if (!status.ok()) {
-    BatchFailed(batch, status);
+    BatchFailed(batch, status, Traces::kNone);
     co_return status;
   }
   Segment& segment = segments_[current_];
@@ -140,11 +168,9 @@ io::Task<absl::Status> Store::CommitBatch() {
   const uint64_t start = segment.used;
   for (const Pending& item : batch) {
     const size_t at = bytes.size();
-    if (!AppendRecord(bytes, current_, item.type, next_sequence_++, item.queue_id,
-                      std::string_view(item.body), item.content)) {
-      status = InvalidArgument("a record of impossible size");
-      break;
-    }
+    // Commit and Append have looked at the sizes.
+    CHECK(AppendRecord(bytes, current_, item.type, next_sequence_++, item.queue_id,
+                       std::string_view(item.body), item.content));
     if (index_.size() <= options_.segment_octets / kIndexShare) {
       index_.append(bytes, at, kRecordHeaderOctets + item.body.size());
     }
@@ -153,10 +179,10 @@ io::Task<absl::Status> Store::CommitBatch() {
                                 .offset = static_cast<uint32_t>(start + at),
                                 .octets = static_cast<uint32_t>(bytes.size() - at)}});
   }
-  if (status.ok()) status = co_await segment.file->WriteAndSync(bytes, start);
+  status = co_await segment.file->WriteAndSync(bytes, start);
   ++counters_.commits;
   if (!status.ok()) {
-    BatchFailed(batch, status);
+    BatchFailed(batch, status, Traces::kMayBe);
     co_return status;
   }
   segment.used += bytes.size();
@@ -185,9 +211,19 @@ void Store::BatchWritten(std::vector<Pending>& batch, const std::vector<Written>
   committed_.Wake();
 }
 
-// Nothing of the batch counts. Messages were not acknowledged, and are taken back in case their
-// bytes reached the disk all the same; other records are tried again.
-void Store::BatchFailed(std::vector<Pending>& batch, const absl::Status& why) {
+// Takes the messages out of a batch that was not written, and tells those who wait for them.
+void Store::RefuseMessages(std::vector<Pending>& batch, const absl::Status& why) {
+  std::erase_if(batch, [&](Pending& item) {
+    if (item.waiter == nullptr) return false;
+    item.waiter->status = why;
+    item.waiter->done.Set();
+    return true;
+  });
+}
+
+// Nothing of the batch counts, and its segment is given up. Messages were not acknowledged, and are
+// taken back in case their bytes reached the disk all the same; other records are tried again.
+void Store::BatchFailed(std::vector<Pending>& batch, const absl::Status& why, Traces traces) {
   ++counters_.failures;
   last_failure_ = why;
   if (current_ != 0) {
@@ -198,14 +234,12 @@ void Store::BatchFailed(std::vector<Pending>& batch, const absl::Status& why) {
   for (Pending& item : batch) {
     if (item.waiter == nullptr) {
       again.push_back(std::move(item));
-      continue;
+    } else if (traces == Traces::kMayBe && item.why != Why::kCopy) {
+      ++appended_;
+      again.push_back({RecordType::kRemove, item.queue_id, {}, {}, nullptr, Why::kNewMail});
     }
-    item.waiter->status = why;
-    item.waiter->done.Set();
-    if (item.why == Why::kCopy) continue;
-    ++appended_;
-    again.push_back({RecordType::kRemove, item.queue_id, {}, {}, nullptr, Why::kNewMail});
   }
+  RefuseMessages(batch, why);
   for (auto item = again.rbegin(); item != again.rend(); ++item) {
     pending_octets_ += OctetsOf(item->body.size(), 0);
     pending_.push_front(std::move(*item));
@@ -222,7 +256,8 @@ io::Task<absl::Status> Store::MakeRoom(size_t octets, bool new_mail) {
     }
     IgnoreStatus(co_await Seal(), "a segment without an index is scanned");
   }
-  uint64_t size = std::max<uint64_t>(options_.segment_octets, kSegmentHeaderOctets + octets + 4096);
+  uint64_t size =
+      RoundUp(std::max<uint64_t>(options_.segment_octets, kSegmentHeaderOctets + octets + 4096));
   CO_ASSIGN_OR_RETURN(const uint64_t free, disk_.FreeOctets());
   if (free < options_.reserve_octets + size) {
     if (new_mail && free < options_.reserve_octets + kSmallSegmentOctets + octets) {
@@ -232,12 +267,13 @@ io::Task<absl::Status> Store::MakeRoom(size_t octets, bool new_mail) {
     }
     size = kSegmentHeaderOctets + octets + kSmallSegmentOctets;
   }
-  CO_ASSIGN_OR_RETURN(Segment * segment, co_await NewSegment(size));
-  (void)segment;
-  co_return absl::OkStatus();
+  co_return co_await NewSegment(size);
 }
 
-io::Task<absl::StatusOr<Store::Segment*>> Store::NewSegment(uint64_t octets) {
+io::Task<absl::Status> Store::NewSegment(uint64_t octets) {
+  while (taken_numbers_.contains(next_number_)) ++next_number_;
+  if (next_number_ > kLastNumber)
+    co_return FailedPrecondition("there are no more numbers for queue segments");
   const uint64_t number = next_number_++;
   Segment segment;
   CO_ASSIGN_OR_RETURN(segment.file, co_await disk_.Create(SegmentName(number), octets));
@@ -253,7 +289,8 @@ io::Task<absl::StatusOr<Store::Segment*>> Store::NewSegment(uint64_t octets) {
   }
   index_.clear();
   current_ = number;
-  co_return &(segments_[number] = std::move(segment));
+  segments_[number] = std::move(segment);
+  co_return absl::OkStatus();
 }
 
 // Ends the current segment with its index. Durable with nothing: without it the segment is scanned.
@@ -283,23 +320,32 @@ void Store::Forget(Location where) {
   if (segment.live_messages > 0) --segment.live_messages;
 }
 
-// Only from the old end: a removal in a younger segment may concern a message in an older one.
+// Only from the old end, and each for good before the next goes: a removal in a younger segment may
+// concern a message in an older one, which would be alive again if the power went and the older
+// file came back alone. Nothing goes while a copy of what it held is doubtful.
 io::Task<void> Store::RemoveDeadSegments() {
-  bool removed = false;
-  while (!segments_.empty()) {
-    const auto oldest = segments_.begin();
-    if (oldest->first == current_ || !oldest->second.sealed || oldest->second.live_messages > 0)
-      break;
-    if (!(co_await disk_.Remove(SegmentName(oldest->first))).ok()) break;
+  for (;;) {
+    if (removal_unsynced_) {
+      if (!(co_await disk_.SyncDirectory("log")).ok()) co_return;
+      removal_unsynced_ = false;
+    }
+    if (segments_.empty()) co_return;
+    const auto& [number, oldest] = *segments_.begin();
+    if (number == current_ || !oldest.sealed || oldest.live_messages > 0) co_return;
+    for (const auto& [unused, segment] : segments_) {
+      if (segment.doubtful && segment.live_messages > 0) co_return;
+    }
+    const absl::Status removed = co_await disk_.Remove(SegmentName(number));
+    if (!removed.ok() && !absl::IsNotFound(removed)) co_return;
     segments_.erase(segments_.begin());
-    removed = true;
+    removal_unsynced_ = true;
   }
-  if (removed)
-    IgnoreStatus(co_await disk_.SyncDirectory("log"),
-                 "a removed segment that comes back is dead still");
 }
 
 uint64_t Store::SegmentToEmpty() const {
+  for (const auto& [number, segment] : segments_) {
+    if (segment.doubtful && segment.live_messages > 0) return number;
+  }
   if (segments_.size() <= kSegmentsBeforeCopying) return 0;
   const auto& [number, oldest] = *segments_.begin();
   if (number == current_ || !oldest.sealed || oldest.live_messages == 0) return 0;
@@ -334,10 +380,10 @@ io::Task<absl::StatusOr<std::string>> Store::ReadRecord(Location where, RecordTy
   const auto found = segments_.find(where.segment);
   if (found == segments_.end()) co_return NotFound("the message's segment is gone");
   std::string bytes(where.octets, '\0');
-  // The file may be removed from the map while we wait; the descriptor must not.
-  DiskFile& file = *found->second.file;
+  // The segment may be removed from the map while we wait; the descriptor must not.
+  const std::shared_ptr<DiskFile> file = found->second.file;
   CO_ASSIGN_OR_RETURN(const size_t got,
-                      co_await file.Read(bytes.data(), bytes.size(), where.offset));
+                      co_await file->Read(bytes.data(), bytes.size(), where.offset));
   bytes.resize(got);
   const Parsed<RecordHeader> parsed = DecodeRecordHeader(bytes);
   if (!parsed.has_value() || parsed->type != type || parsed->queue_id != queue_id ||

@@ -37,6 +37,7 @@ class Store::Recovery {
 
  private:
   io::Task<absl::Status> ReadSegment(uint64_t number);
+  io::Task<absl::Status> NoSegment(uint64_t number, DiskFile& file, std::string_view why);
   io::Task<bool> ReadIndex(uint64_t number, Segment& segment);
   // What of a segment was read: `bytes` begins at `offset` of the file.
   struct Window {
@@ -45,11 +46,13 @@ class Store::Recovery {
   };
   static io::Task<absl::Status> Fill(DiskFile& file, Window& window, size_t octets);
   io::Task<absl::Status> Scan(uint64_t number, Segment& segment);
+  io::Task<absl::Status> MakeDurable(Segment& segment, size_t last_record_octets);
   bool Apply(const RecordHeader& header, std::string_view body, Location where);
   void ApplyAttempt(RecoveredMessage& message, const AttemptRecord& attempt);
 
   Store& store_;
   RecoveryReport report_;
+  bool copies_ = false;  // the segment being read holds copies of messages from older ones
   std::map<uint64_t, RecoveredMessage> messages_;
 };
 
@@ -62,8 +65,8 @@ io::Task<absl::Status> Store::Recovery::ReadAll() {
       continue;
     }
     CO_RETURN_IF_ERROR(co_await ReadSegment(number));
-    store_.next_number_ = std::max(store_.next_number_, number + 1);
   }
+  if (!store_.segments_.empty()) store_.next_number_ = store_.segments_.rbegin()->first + 1;
   for (auto& [id, message] : messages_) {
     Segment& segment = store_.segments_[message.where.segment];
     segment.live_octets += message.where.octets;
@@ -76,7 +79,15 @@ io::Task<absl::Status> Store::Recovery::ReadAll() {
 io::Task<absl::Status> Store::Recovery::ReadSegment(uint64_t number) {
   const std::string name = SegmentName(number);
   Segment segment;
-  CO_ASSIGN_OR_RETURN(segment.file, co_await store_.disk_.Open(name));
+  absl::StatusOr<std::unique_ptr<DiskFile>> file = co_await store_.disk_.Open(name);
+  if (absl::IsInvalidArgument(file.status())) {
+    // A directory, a link, a pipe under a segment's name: whoever put it there is to look at it.
+    store_.taken_numbers_.insert(number);
+    report_.remarks.push_back(StrCat(name, ": ", Message(file.status()), ", left alone"));
+    co_return absl::OkStatus();
+  }
+  CO_RETURN_IF_ERROR(file.status());
+  segment.file = *std::move(file);
   CO_ASSIGN_OR_RETURN(segment.octets, segment.file->Octets());
   std::string head(kSegmentHeaderOctets, '\0');
   CO_ASSIGN_OR_RETURN(const size_t got, co_await segment.file->Read(head.data(), head.size(), 0));
@@ -84,19 +95,13 @@ io::Task<absl::Status> Store::Recovery::ReadSegment(uint64_t number) {
   const Parsed<SegmentHeader> header = DecodeSegmentHeader(head);
   if (!header.has_value()) {
     // A newer version's mail must neither be lost nor guessed at.
-    if (header.error().reason.starts_with("written in format")) {
+    if (IsOfNewerFormat(head))
       co_return FailedPrecondition("queue segment ", name, ": ", header.error().reason);
-    }
-    const bool empty = std::all_of(head.begin(), head.end(), [](char c) { return c == '\0'; });
-    if (empty) {
-      report_.remarks.push_back(StrCat(name, ": made but never written to, removed"));
-      IgnoreStatus(co_await store_.disk_.Remove(name), "it is tried again at the next start");
-    } else {
-      report_.remarks.push_back(StrCat(name, ": ", header.error().reason, ", left alone"));
-    }
-    co_return absl::OkStatus();
+    co_return co_await NoSegment(number, *segment.file, header.error().reason);
   }
   if (header->number != number) {
+    store_.taken_numbers_.insert(number);
+    ++report_.unreadable;
     report_.remarks.push_back(
         StrCat(name, ": says it is segment ", header->number, ", left alone"));
     co_return absl::OkStatus();
@@ -110,6 +115,37 @@ io::Task<absl::Status> Store::Recovery::ReadSegment(uint64_t number) {
   co_return absl::OkStatus();
 }
 
+// A file under a segment's name without a segment's header. A header is durable before the first
+// record follows it, so a file of nothing but zeros is one that was made and never written to, and
+// goes; whatever else it may be is left to people.
+io::Task<absl::Status> Store::Recovery::NoSegment(uint64_t number, DiskFile& file,
+                                                  std::string_view why) {
+  const std::string name = SegmentName(number);
+  std::string bytes(kReadOctets, '\0');
+  bool empty = true;
+  for (uint64_t offset = 0; empty;) {
+    CO_ASSIGN_OR_RETURN(const size_t got, co_await file.Read(bytes.data(), bytes.size(), offset));
+    if (got == 0) break;
+    offset += got;
+    empty = std::all_of(bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(got),
+                        [](char c) { return c == '\0'; });
+  }
+  absl::Status removed;
+  if (empty) removed = co_await store_.disk_.Remove(name);
+  if (empty && removed.ok()) {
+    report_.remarks.push_back(StrCat(name, ": made but never written to, removed"));
+    co_return absl::OkStatus();
+  }
+  store_.taken_numbers_.insert(number);
+  if (!empty) ++report_.unreadable;
+  report_.remarks.push_back(
+      empty ? StrCat(name, ": made but never written to, and not removed: ", Message(removed))
+            : StrCat(name, ": ", why, ", left alone"));
+  co_return absl::OkStatus();
+}
+
+// False if there is none that is whole; then the segment is to be scanned, from its first record
+// on, which makes good whatever half an index has led to here.
 io::Task<bool> Store::Recovery::ReadIndex(uint64_t number, Segment& segment) {
   if (segment.octets < kSegmentHeaderOctets + kRecordHeaderOctets + 8) co_return false;
   char length_octets[8];
@@ -158,7 +194,9 @@ io::Task<absl::Status> Store::Recovery::Fill(DiskFile& file, Window& window, siz
 io::Task<absl::Status> Store::Recovery::Scan(uint64_t number, Segment& segment) {
   Window window{.bytes = {}, .offset = kSegmentHeaderOctets};
   size_t at = 0;  // within the window; what lies before is dropped before the next read
+  size_t last_octets = 0;
   std::string why;
+  copies_ = false;
   for (;;) {
     if (window.bytes.size() - at < kReadOctets / 2) {
       window.bytes.erase(0, at);
@@ -199,14 +237,37 @@ io::Task<absl::Status> Store::Recovery::Scan(uint64_t number, Segment& segment) 
       why = "a record that does not decode";
       break;
     }
-    at += header->total();
+    last_octets = header->total();
+    at += last_octets;
   }
   segment.used = window.offset + at;
+  if (copies_) {
+    const absl::Status durable = co_await MakeDurable(segment, last_octets);
+    segment.doubtful = !durable.ok();
+    if (segment.doubtful) {
+      report_.remarks.push_back(StrCat(SegmentName(number), ": cannot be made durable (",
+                                       Message(durable),
+                                       "), its messages are copied to another segment"));
+    }
+  }
   if (!why.empty()) {
     report_.remarks.push_back(StrCat(SegmentName(number), ": ends at octet ", segment.used, " (",
                                      why, "): what follows was never acknowledged"));
   }
   co_return absl::OkStatus();
+}
+
+// What was read may be in the page cache alone: the process died between a write and its sync, or
+// the sync failed, after which the kernel takes the pages for clean. Written once more they are
+// synced in earnest. Only the last batch can be in that state.
+io::Task<absl::Status> Store::Recovery::MakeDurable(Segment& segment, size_t last_record_octets) {
+  const uint64_t octets = std::min<uint64_t>(segment.used - kSegmentHeaderOctets,
+                                             std::max(kMaxBatchOctets, last_record_octets));
+  std::string bytes(octets, '\0');
+  CO_ASSIGN_OR_RETURN(const size_t got, co_await segment.file->Read(bytes.data(), bytes.size(),
+                                                                    segment.used - octets));
+  if (got != octets) co_return DataLoss("it has become shorter");
+  co_return co_await segment.file->WriteAndSync(bytes, segment.used - octets);
 }
 
 bool Store::Recovery::Apply(const RecordHeader& header, std::string_view body, Location where) {
@@ -217,7 +278,9 @@ bool Store::Recovery::Apply(const RecordHeader& header, std::string_view body, L
     case RecordType::kMessage: {
       Parsed<MessageRecord> record = ipc::Decode<MessageRecord>(body);
       if (!record.has_value()) return false;
+      record->prepend = std::string();
       // A second record of the same message is a copy made to free an old segment: it supersedes.
+      if (found != messages_.end() && found->second.where.segment != where.segment) copies_ = true;
       messages_[header.queue_id] = RecoveredMessage{.queue_id = header.queue_id,
                                                     .record = *std::move(record),
                                                     .where = where,
@@ -265,7 +328,9 @@ io::Task<absl::StatusOr<RecoveryReport>> Store::Open(
     std::function<void(RecoveredMessage&&)> visit) {
   Recovery recovery(*this);
   CO_RETURN_IF_ERROR(co_await recovery.ReadAll());
-  for (auto& [id, message] : recovery.messages()) visit(std::move(message));
+  // One by one, so that a large queue is not in memory twice.
+  auto& messages = recovery.messages();
+  while (!messages.empty()) visit(std::move(messages.extract(messages.begin()).mapped()));
   co_return std::move(recovery.report());
 }
 
