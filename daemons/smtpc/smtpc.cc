@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "common/base/queue_id.h"
 #include "common/io/socket.h"
 #include "common/log/log.h"
@@ -29,6 +30,8 @@ class ResolvdHandler final : public service::PeerHandler {
 // A job under way, in the list of its qmgr's.
 struct Smtpc::Running : io::ListNode {
   io::TaskScope scope;
+  Ended ended;
+  bool in_transaction = false;  // a server has heard of the message
 };
 
 class Smtpc::QmgrHandler final : public service::PeerHandler {
@@ -45,8 +48,13 @@ class Smtpc::QmgrHandler final : public service::PeerHandler {
   void OnDown(const absl::Status&) override {
     channel_ = nullptr;
     ++generation_;
-    for (io::ListNode* at = running_.next(); at != &running_; at = at->next())
-      static_cast<Running*>(at)->scope.RequestStop();
+    ForEachRunning([](Running& job) { job.scope.RequestStop(); });
+  }
+  void OnStop() {
+    SayCapacity(0);
+    ForEachRunning([](Running& job) {
+      if (!job.in_transaction) job.scope.RequestStop();
+    });
   }
   void SayCapacity(uint32_t jobs) {
     const delivery::Capacity capacity{.jobs = jobs};
@@ -71,6 +79,11 @@ class Smtpc::QmgrHandler final : public service::PeerHandler {
   }
 
  private:
+  void ForEachRunning(absl::FunctionRef<void(Running&)> visit) {
+    for (io::ListNode* at = running_.next(); at != &running_; at = at->next())
+      visit(*static_cast<Running*>(at));
+  }
+
   Smtpc& smtpc_;
   ipc::Channel* channel_ = nullptr;
   uint64_t generation_ = 0;
@@ -102,10 +115,11 @@ void Smtpc::OnReload() {
   settings_ = std::make_shared<const config::Settings>(service_.settings());
 }
 
-// No new jobs: those under way come to their end.
+// No new jobs: what a server has heard of comes to its end; those that still look for a server
+// would keep the stop waiting for one that may never answer.
 void Smtpc::OnStop(io::Deadline) {
   stop_.Set();
-  for (QmgrHandler* qmgr : qmgr_handlers_) qmgr->SayCapacity(0);
+  for (QmgrHandler* qmgr : qmgr_handlers_) qmgr->OnStop();
 }
 
 Smtpc::Ended Smtpc::AllFor(const Work& work, delivery::Outcome outcome, std::string status,
@@ -124,12 +138,12 @@ Smtpc::Ended Smtpc::AllFor(const Work& work, delivery::Outcome outcome, std::str
 
 io::Task<void> Smtpc::RunJob(QmgrHandler& qmgr, uint64_t generation, uint32_t frame_id,
                              std::unique_ptr<Work> work) {
-  Ended ended;
   Running running;
   running.LinkBefore(qmgr.running());
-  running.scope.Spawn(DeliverInto(*work, ended));
+  running.scope.Spawn(DeliverInto(*work, running));
   co_await running.scope.Join();
   running.Unlink();
+  const Ended& ended = running.ended;
   LogResults(*work, ended);
   ipc::Channel* channel = qmgr.channel(generation);
   if (channel == nullptr) co_return;  // a new qmgr gives the message out again
@@ -139,8 +153,8 @@ io::Task<void> Smtpc::RunJob(QmgrHandler& qmgr, uint64_t generation, uint32_t fr
   IgnoreStatus(channel->Send(frame_id, done), "as above");
 }
 
-io::Task<void> Smtpc::DeliverInto(const Work& work, Ended& ended) {
-  ended = co_await Deliver(work);
+io::Task<void> Smtpc::DeliverInto(const Work& work, Running& running) {
+  running.ended = co_await Deliver(work, running);
 }
 
 void Smtpc::LogFailure(const Work& work, const Target& target, std::string_view reason) const {
@@ -254,7 +268,7 @@ io::Task<absl::StatusOr<std::unique_ptr<Connection>>> Smtpc::Connect(
   co_return std::move(connection);
 }
 
-io::Task<Smtpc::Ended> Smtpc::Deliver(const Work& work) {
+io::Task<Smtpc::Ended> Smtpc::Deliver(const Work& work, Running& running) {
   const bool lmtp = work.job.transport == delivery::Transport::kLmtp;
   const std::shared_ptr<const config::Settings> settings = settings_;
   const Targets to = co_await resolver_.Resolve(work.job, *settings);
@@ -298,11 +312,11 @@ io::Task<Smtpc::Ended> Smtpc::Deliver(const Work& work) {
         }
         connection = *std::move(connected);
       }
+      running.in_transaction = true;
       Transferred transferred =
           co_await Transfer(service_.loop(), *connection, work, settings->outbound);
-      if (transferred.reusable) {
-        Keep(target.Key(lmtp), std::move(connection));
-      }
+      running.in_transaction = false;
+      if (transferred.reusable) Keep(target.Key(lmtp), std::move(connection));
       if (transferred.try_elsewhere) {
         reason = transferred.reason;
         if (fresh) LogFailure(work, target, reason);

@@ -46,8 +46,8 @@ class Smtpc final : public service::Daemon {
 
   io::Task<void> RunJob(QmgrHandler& qmgr, uint64_t generation, uint32_t frame_id,
                         std::unique_ptr<Work> work);
-  io::Task<void> DeliverInto(const Work& work, Ended& ended);
-  io::Task<Ended> Deliver(const Work& work);
+  io::Task<void> DeliverInto(const Work& work, Running& running);
+  io::Task<Ended> Deliver(const Work& work, Running& running);
   io::Task<absl::StatusOr<std::unique_ptr<Connection>>> Connect(const Target& target, bool lmtp,
                                                                 const config::Settings& settings,
                                                                 smtp::Reply& refusal);
