@@ -9,21 +9,37 @@
 
 namespace postern::tool {
 
-int Check(const Common& common, const std::string& file) {
+namespace {
+
+enum class Praise { kNo, kYes };  // of a file without problems
+
+int CheckAndTell(const Common& common, const std::string& file, Praise praise) {
   const absl::StatusOr<std::string> text = ReadFile(file);
   if (!text.ok()) return Complain(text.status());
   const config::Outcome outcome =
       config::Parse(*text, file, std::filesystem::absolute(file).parent_path().string());
+  const int status = outcome.ok() ? kDone : kFailed;
+  if (outcome.ok() && praise == Praise::kNo) return status;
   if (common.as_json) {
     nlohmann::json problems = nlohmann::json::array();
     for (const config::Problem& problem : outcome.problems) problems.push_back(ToJson(problem));
     std::fputs(Dump(problems).c_str(), stdout);
-  } else {
-    for (const config::Problem& problem : outcome.problems)
-      std::fprintf(stderr, "%s\n", problem.ToString().c_str());
-    if (outcome.ok()) std::printf("%s: no problem found\n", file.c_str());
+    return status;
   }
-  return outcome.ok() ? kDone : kFailed;
+  for (const config::Problem& problem : outcome.problems)
+    std::fprintf(stderr, "%s\n", problem.ToString().c_str());
+  if (outcome.ok()) std::printf("%s: no problem found\n", file.c_str());
+  return status;
+}
+
+}  // namespace
+
+int Check(const Common& common, const std::string& file) {
+  return CheckAndTell(common, file, Praise::kYes);
+}
+
+int CheckQuietly(const Common& common, const std::string& file) {
+  return CheckAndTell(common, file, Praise::kNo);
 }
 
 int Explain(const Common& common, const std::string& key) {

@@ -1,8 +1,12 @@
 // postern: what an operator types; see docs/man/postern.1.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "common/base/escape.h"
+#include "common/config/suggest.h"
 #include "tools/postern/commands.h"
 
 namespace {
@@ -60,7 +64,6 @@ void AddAct(CLI::App& queue, Typed& typed, const char* name, const char* help, V
 
 void AddQueueCommands(CLI::App& app, Typed& typed) {
   CLI::App* queue = app.add_subcommand("queue", "the messages in the queue");
-  queue->require_subcommand(1);
   queue->fallthrough();
   CLI::App* list = queue->add_subcommand("list", "list them");
   list->add_option("--state", typed.list.state, "active, deferred or held alone")
@@ -82,11 +85,42 @@ void AddQueueCommands(CLI::App& app, Typed& typed) {
       ->callback([&] { typed.status = QueueDestinations(typed.common); });
 }
 
+// The innermost command that was typed.
+const CLI::App& LastCommand(const CLI::App& app) {
+  const std::vector<CLI::App*> typed = app.get_subcommands();
+  return typed.empty() ? app : LastCommand(*typed.back());
+}
+
+std::string CommandsOf(const CLI::App& app) {
+  std::string names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    names += " " + command->get_name();
+  return names;
+}
+
+// About the first word that nothing could be made of.
+std::string WhatIsWrong(const CLI::App& app, const std::string& word) {
+  const std::string shown = postern::Escaped(word);
+  if (word.starts_with('-')) return "unknown option " + shown + "; see postern --help";
+  const CLI::App& last = LastCommand(app);
+  const std::string names = CommandsOf(last);
+  if (names.empty()) return shown + " is one argument too many for " + last.get_name();
+  std::string nearest;
+  size_t least = 3;  // a typing error or two
+  for (const CLI::App* command : last.get_subcommands([](const CLI::App*) { return true; })) {
+    const size_t distance = postern::config::EditDistance(word.substr(0, 64), command->get_name());
+    if (distance >= std::min(least, word.size())) continue;
+    least = distance;
+    nearest = command->get_name();
+  }
+  return "there is no command " + shown +
+         (nearest.empty() ? "; there are:" + names : "; did you mean " + nearest + "?");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app("Postern: look at the mail server, and tell it what to do.", "postern");
-  app.require_subcommand(1);
   app.fallthrough();
   app.set_version_flag("--version", POSTERN_VERSION);
   Typed typed;
@@ -98,7 +132,13 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kUsage;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    const std::vector<std::string> unknown = app.remaining(true);
+    return Misuse(unknown.empty() ? std::string(error.what()) + "; see postern --help"
+                                  : WhatIsWrong(app, unknown.front()));
   }
+  const CLI::App& last = LastCommand(app);
+  if (!last.get_subcommands([](const CLI::App*) { return true; }).empty())
+    return Misuse("name a command:" + CommandsOf(last) + "; see postern --help");
   return typed.status;
 }

@@ -16,14 +16,15 @@ absl::StatusOr<std::vector<admin::Process>> ListProcesses(const Common& common) 
   return std::move(listed.processes);
 }
 
-// Master is the first it lists.
-int TellMaster(const Common& common, int signal) {
+// Master is the first it lists. JSON says who was told; for people no news is good news.
+int TellMaster(const Common& common, int signal, std::string_view what) {
   const auto processes = ListProcesses(common);
   if (!processes.ok()) return Complain(processes.status());
   if (processes->empty() || processes->front().pid <= 1)
     return Complain(DataLoss("master did not say who it is"));
-  if (::kill(static_cast<pid_t>(processes->front().pid), signal) < 0)
-    return Complain(ErrnoStatus(errno, "tell master"));
+  const auto pid = static_cast<pid_t>(processes->front().pid);
+  if (::kill(pid, signal) < 0) return Complain(ErrnoStatus(errno, "tell master"));
+  if (common.as_json) std::fputs(Dump({{"told", what}, {"pid", pid}}).c_str(), stdout);
   return kDone;
 }
 
@@ -43,10 +44,11 @@ int Ps(const Common& common) {
 }
 
 int Reload(const Common& common) {
-  if (const int checked = Check(common, common.config); checked != kDone) return checked;
-  return TellMaster(common, SIGHUP);
+  // A good file is not worth a word here.
+  if (const int checked = CheckQuietly(common, common.config); checked != kDone) return checked;
+  return TellMaster(common, SIGHUP, "reload");
 }
 
-int Stop(const Common& common) { return TellMaster(common, SIGTERM); }
+int Stop(const Common& common) { return TellMaster(common, SIGTERM, "stop"); }
 
 }  // namespace postern::tool

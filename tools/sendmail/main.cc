@@ -1,9 +1,11 @@
 // sendmail, mailq, newaliases: what programs call to send mail; see docs/man/sendmail.1. Speaks
 // SMTP to the server's Unix socket, where the kernel says who calls: no set-uid, no set-gid.
 #include <pwd.h>
+#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -150,7 +152,7 @@ int Serve(const config::Settings& settings) {
   return sendmail::PassThrough(STDIN_FILENO, STDOUT_FILENO, fd.get());
 }
 
-// The operator's tool does the rest.
+// Has the operator's tool do it. Its exit statuses (tools/postern/server.h) become ours.
 int RunTool(const std::string& config, std::vector<std::string> words) {
   std::error_code error;
   const std::filesystem::path self =
@@ -159,8 +161,24 @@ int RunTool(const std::string& config, std::vector<std::string> words) {
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
-  ::execv(self.c_str(), arguments.data());
-  return Fail("cannot run " + self.string() + ": " + std::strerror(errno), EX_OSFILE);
+  pid_t child = 0;
+  if (const int failed =
+          ::posix_spawn(&child, self.c_str(), nullptr, nullptr, arguments.data(), environ);
+      failed != 0) {
+    return Fail("cannot run " + self.string() + ": " + std::strerror(failed), EX_OSFILE);
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (!WIFEXITED(status)) return EX_SOFTWARE;
+  switch (WEXITSTATUS(status)) {
+    case 1:
+      return EX_UNAVAILABLE;
+    case 2:
+      return EX_USAGE;
+    default:
+      return WEXITSTATUS(status);
+  }
 }
 
 int WithSettings(const sendmail::Options& options, const std::string& file) {
@@ -171,8 +189,17 @@ int WithSettings(const sendmail::Options& options, const std::string& file) {
   const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   const config::Outcome outcome = config::Parse(text, std::filesystem::absolute(file).string());
   if (!outcome.ok()) return Fail(outcome.problems.front().ToString(), EX_CONFIG);
-  return options.mode == sendmail::Mode::kServe ? Serve(*outcome.settings)
-                                                : Submit(options, *outcome.settings);
+  switch (options.mode) {
+    case sendmail::Mode::kList:
+      return RunTool(file, {"list"});
+    case sendmail::Mode::kFlush:
+      if (!options.queue_id.empty()) return RunTool(file, {"requeue", options.queue_id});
+      return RunTool(file, {"flush"});
+    case sendmail::Mode::kServe:
+      return Serve(*outcome.settings);
+    default:
+      return Submit(options, *outcome.settings);
+  }
 }
 
 }  // namespace
@@ -188,18 +215,9 @@ int main(int argc, char** argv) {
   const char* environment = std::getenv("POSTERN_CONFIG");
   const std::string file =
       options->config.value_or(environment != nullptr ? environment : kDefaultConfig);
-  switch (options->mode) {
-    case sendmail::Mode::kList:
-      return RunTool(file, {"list"});
-    case sendmail::Mode::kFlush:
-      if (!options->queue_id.empty()) return RunTool(file, {"requeue", options->queue_id});
-      return RunTool(file, {"flush"});
-    case sendmail::Mode::kAliases:
-      std::printf("there is nothing to do: aliases need no rebuilding\n");
-      return EX_OK;
-    case sendmail::Mode::kServe:
-    case sendmail::Mode::kSubmit:
-      break;
+  if (options->mode == sendmail::Mode::kAliases) {
+    std::printf("there is nothing to do: aliases need no rebuilding\n");
+    return EX_OK;
   }
   return WithSettings(*options, file);
 }

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <string_view>
+#include <utility>
 
 #include "common/base/escape.h"
 #include "common/smtp/ascii.h"
@@ -91,13 +92,18 @@ class Submission {
     const bool needs_utf8 = NeedsUtf8();
     if (needs_utf8 && !Offers(ehlo_, "SMTPUTF8"))
       return Fail("addresses or header fields in UTF-8", reply, EX_UNAVAILABLE);
-    reply = dialogue_.Ask(MailCommand(needs_utf8));
-    if (!reply.positive())
-      return Fail("sender " + Escaped(mail_.sender.ToPath()), reply, StatusOf(reply, EX_DATAERR));
-    if (!OfferRecipients()) return outcome_;
-    reply = SendContent();
-    if (!reply.positive()) return Fail("message", reply, StatusOf(reply, EX_UNAVAILABLE));
-    outcome_.accepted = Escaped(reply.ToString());
+    std::vector<const smtp::ForwardPath*> left;
+    for (const smtp::ForwardPath& one : mail_.recipients) left.push_back(&one);
+    while (!left.empty()) {
+      reply = dialogue_.Ask(MailCommand(needs_utf8));
+      if (!reply.positive())
+        return Fail("sender " + Escaped(mail_.sender.ToPath()), reply, StatusOf(reply, EX_DATAERR));
+      if (!OfferRecipients(left)) return outcome_;
+      reply = SendContent();
+      if (!reply.positive()) return Fail("message", reply, StatusOf(reply, EX_UNAVAILABLE));
+      if (!outcome_.accepted.empty()) outcome_.accepted += "; ";
+      outcome_.accepted += Escaped(reply.ToString());
+    }
     dialogue_.Ask("QUIT");
     return outcome_;
   }
@@ -131,18 +137,26 @@ class Submission {
     return command;
   }
 
-  // False if none was accepted.
-  bool OfferRecipients() {
+  // Leaves in `left` those that the server has no room for in this transaction: they get one of
+  // their own (RFC 5321 §4.5.3.1.10). False if none was accepted.
+  bool OfferRecipients(std::vector<const smtp::ForwardPath*>& left) {
+    constexpr uint16_t kTooMany = 452;
     const std::string suffix =
         mail_.notify.empty() || !Offers(ehlo_, "DSN") ? "" : " NOTIFY=" + mail_.notify;
     bool any = false;
-    for (const smtp::ForwardPath& one : mail_.recipients) {
-      const smtp::Reply reply = dialogue_.Ask("RCPT TO:" + one.ToPath() + suffix);
-      any = any || reply.positive();
-      if (!reply.positive())
-        Note("recipient " + Escaped(one.ToPath()), reply, StatusOf(reply, EX_NOUSER));
+    std::vector<const smtp::ForwardPath*> later;
+    for (const smtp::ForwardPath* one : left) {
+      const smtp::Reply reply = dialogue_.Ask("RCPT TO:" + one->ToPath() + suffix);
+      if (reply.positive()) {
+        any = true;
+      } else if (reply.code == kTooMany && any) {
+        later.push_back(one);
+      } else {
+        Note("recipient " + Escaped(one->ToPath()), reply, StatusOf(reply, EX_NOUSER));
+      }
       if (reply.code == 0) return false;
     }
+    left = std::move(later);
     return any;
   }
 

@@ -22,11 +22,12 @@ struct Mail {
 // `status` is of sysexits.h: EX_OK, EX_TEMPFAIL (4yz, or the server is gone), EX_NOUSER (an address
 // the server does not know), EX_DATAERR (the sender's address), EX_UNAVAILABLE (any other 5yz).
 // A message goes to those recipients that were accepted; `status` and `problems` are then about
-// the others, and a permanent refusal is told before a passing one.
+// the others, and a permanent refusal is told before a passing one. More recipients than the server
+// takes at once (452) get the message in several transactions.
 struct Outcome {
   int status = 0;
   std::vector<std::string> problems;  // a line each, foreign bytes escaped
-  std::string accepted;               // the server's last words, if it took the message
+  std::string accepted;               // what the server said when it took the message
 };
 
 // Speaks on `fd`, a connected stream socket that stays the caller's.

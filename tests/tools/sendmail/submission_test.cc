@@ -108,6 +108,29 @@ TEST(Submit, UnknownAddressesAreToldAndTheOthersGetTheMessage) {
   EXPECT_NE(outcome.accepted, "");
 }
 
+TEST(Submit, RecipientsBeyondTheServersLimitGetATransactionOfTheirOwn) {
+  const std::string full = "452 4.5.3 too many recipients\r\n";
+  Server server({"220 h\r\n", kEhlo, kOk, kOk, full, full, "354 go\r\n", kOk, kOk, kOk, kOk,
+                 "354 go\r\n", "250 2.0.0 again\r\n", "221 bye\r\n"});
+  const Outcome outcome = Submit(server.fd(), "me.example", To({"a", "b", "c"}));
+  EXPECT_EQ(outcome.status, EX_OK);
+  EXPECT_EQ(outcome.problems, std::vector<std::string>{});
+  EXPECT_EQ(outcome.accepted, "250 2.0.0 ok; 250 2.0.0 again");
+  const std::string heard = server.Heard();
+  EXPECT_NE(heard.find("RCPT TO:<b@x.example>\r\nRCPT TO:<c@x.example>\r\nDATA\r\n"), heard.npos);
+  EXPECT_NE(heard.find("MAIL FROM:<me@x.example> SIZE=14\r\nRCPT TO:<b@x.example>\r\n"
+                       "RCPT TO:<c@x.example>\r\nDATA\r\n"),
+            heard.npos)
+      << heard;
+}
+
+TEST(Submit, AServerThatHasRoomForNobodyIsNotAskedForEver) {
+  Server server({"220 h\r\n", kEhlo, kOk, "452 4.3.1 disk full\r\n", "452 4.3.1 disk full\r\n"});
+  const Outcome outcome = Submit(server.fd(), "me.example", To({"a", "b"}));
+  EXPECT_EQ(outcome.status, EX_TEMPFAIL);
+  EXPECT_EQ(outcome.problems.size(), 2u);
+}
+
 TEST(Submit, EachRefusalHasItsStatus) {
   const struct {
     const char* what;
