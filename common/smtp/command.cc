@@ -349,6 +349,13 @@ Result WithWords(std::string_view argument, std::string_view verb) {
   return C{std::string(argument)};
 }
 
+// Whatever stands behind it is ignored (RFC 5321 §4.1.1.9), as long as it is text.
+Result ParseNoop(std::string_view argument) {
+  if (Applied checked = CheckWords(argument); !checked.has_value())
+    return std::unexpected(std::move(checked).error());
+  return Noop{};
+}
+
 Result ParseHelp(std::string_view argument) {
   if (argument.empty()) return Help{};
   return WithWords<Help>(argument, "HELP");
@@ -390,7 +397,7 @@ constexpr Verb kVerbs[] = {
     {"STARTTLS",
      [](std::string_view a, auto&) { return WithoutArgument<StartTls>(a, "STARTTLS"); }},
     {"AUTH", [](std::string_view a, auto&) { return ParseAuth(a); }},
-    {"NOOP", [](std::string_view, auto&) { return Result(Noop{}); }},
+    {"NOOP", [](std::string_view a, auto&) { return ParseNoop(a); }},
     {"HELP", [](std::string_view a, auto&) { return ParseHelp(a); }},
     {"VRFY", [](std::string_view a, auto&) { return WithWords<Vrfy>(a, "VRFY"); }},
     {"EXPN", [](std::string_view a, auto&) { return WithWords<Expn>(a, "EXPN"); }},

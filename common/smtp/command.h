@@ -80,7 +80,7 @@ using Command = std::variant<Hello, Mail, Rcpt, Data, Bdat, Rset, Noop, Quit, He
 struct CommandError {
   enum class Kind : uint8_t {
     kUnrecognized,         // 500 5.5.2
-    kTooLong,              // 500 5.5.6
+    kTooLong,              // 500 5.5.2
     kSyntax,               // 501 5.5.4
     kSenderSyntax,         // 501 5.1.7
     kRecipientSyntax,      // 501 5.1.3

@@ -20,6 +20,8 @@ inline constexpr size_t kCommandLine = 512;
 // 10 (RFC 6531 §3.1), DSN 120 for MAIL and 529 for RCPT (RFC 3461 §4), AUTH= 500 (RFC 4954 §3):
 // 1186 at most, rounded up. Longer commands get 500.
 inline constexpr size_t kMaxCommandLine = 2048;
+// Ours: an over-long line is read on to its end and refused; beyond this nobody waits for the end.
+inline constexpr size_t kMaxDiscardedLine = 1 << 20;
 // RFC 4954 §4: the lines of a SASL exchange, with CRLF.
 inline constexpr size_t kMaxAuthLine = 12288;
 
@@ -34,6 +36,8 @@ inline constexpr size_t kMaxReplyOctets = 16384;  // ours: all lines of one repl
 inline constexpr size_t kTextLine = 1000;
 // §4.5.3.1.8: a server must take at least so many recipients.
 inline constexpr int kMinRecipients = 100;
+// RFC 9422 §4: what MAILMAX= and RCPTMAX= may say has six digits.
+inline constexpr int kMaxAnnouncedLimit = 999'999;
 
 // RFC 3461 §4.4: ENVID at most 100 characters; §4.2: ORCPT at most 500. Both as encoded.
 inline constexpr size_t kMaxEnvid = 100;

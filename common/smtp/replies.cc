@@ -1,5 +1,10 @@
 #include "common/smtp/replies.h"
 
+#include <algorithm>
+#include <iterator>
+
+#include "common/smtp/ascii.h"
+
 namespace postern::smtp {
 namespace {
 
@@ -27,7 +32,39 @@ const FixedReply& ReplyOf(Kind kind) {
   return kSyntax;
 }
 
+struct Topic {
+  std::string_view verb;
+  std::string_view text;
+};
+
+constexpr Topic kTopics[] = {
+    {"EHLO", "EHLO host-name\nBegins a session and lists the extensions offered."},
+    {"HELO", "HELO host-name\nBegins a session without extensions."},
+    {"MAIL",
+     "MAIL FROM:<address> [SIZE=octets] [BODY=7BIT|8BITMIME|BINARYMIME] [SMTPUTF8]"
+     " [RET=FULL|HDRS] [ENVID=xtext]\nBegins a message; <> is the null sender."},
+    {"RCPT",
+     "RCPT TO:<address> [NOTIFY=NEVER|SUCCESS,FAILURE,DELAY] [ORCPT=type;xtext]\n"
+     "Adds a recipient to the message."},
+    {"DATA", "DATA\nAfter 354 the message follows; a line that holds a dot alone ends it."},
+    {"BDAT",
+     "BDAT octets [LAST]\nSo many octets of the message follow at once; LAST with the last."},
+    {"RSET", "RSET\nForgets the message begun."},
+    {"NOOP", "NOOP\nDoes nothing."},
+    {"VRFY", "VRFY name\nIs answered alike for every name."},
+    {"HELP", "HELP [command]"},
+    {"QUIT", "QUIT\nEnds the session."},
+};
+
 }  // namespace
+
+Reply HelpReply(std::string_view topic) {
+  if (topic.empty()) return kHelp;
+  const auto* found = std::find_if(std::begin(kTopics), std::end(kTopics), [&](const Topic& one) {
+    return EqualsIgnoringCase(one.verb, topic);
+  });
+  return found == std::end(kTopics) ? kNoSuchTopic.Get() : kHelp.Saying(found->text);
+}
 
 Reply FixedReply::With(std::string_view detail) const {
   Reply reply = Get();

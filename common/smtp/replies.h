@@ -16,6 +16,8 @@ struct FixedReply {
   EnhancedCode enhanced;
   std::string_view text;
 
+  // As AppendReply, without a Reply in between.
+  void AppendTo(std::string& wire) const { AppendReply(code, enhanced, text, wire); }
   Reply Get() const { return {code, enhanced, std::string(text)}; }
   operator Reply() const { return Get(); }  // NOLINT: a table entry is a reply
   // With other words, or with these and more behind them.
@@ -34,19 +36,22 @@ inline constexpr FixedReply kStartData{
     354, {}, "send the message, end with a line that holds a dot alone"};
 inline constexpr FixedReply kGoodbye{221, {2, 0, 0}, "goodbye"};
 inline constexpr FixedReply kReadyForTls{220, {2, 0, 0}, "ready to start TLS"};
-inline constexpr FixedReply kHelp{
-    214, {2, 0, 0}, "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT"};
+inline constexpr FixedReply kHelp{214,
+                                  {2, 0, 0},
+                                  "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT\n"
+                                  "HELP and one of them tells its form"};
 // The same for every address, and nothing is looked up (S10).
 inline constexpr FixedReply kVrfy{252, {2, 1, 5}, "cannot verify; send mail and see"};
 
 // Commands that make no sense.
 inline constexpr FixedReply kUnrecognized{500, {5, 5, 2}, "command not recognized"};
-inline constexpr FixedReply kLineTooLong{500, {5, 5, 6}, "line too long"};
+inline constexpr FixedReply kLineTooLong{500, {5, 5, 2}, "line too long"};
 inline constexpr FixedReply kSyntax{501, {5, 5, 4}, "syntax error in arguments"};
 inline constexpr FixedReply kSenderSyntax{501, {5, 1, 7}, "malformed sender address"};
 inline constexpr FixedReply kRecipientSyntax{501, {5, 1, 3}, "malformed recipient address"};
 inline constexpr FixedReply kUnknownParameter{555, {5, 5, 4}, "parameter not supported"};
 inline constexpr FixedReply kNotImplemented{502, {5, 5, 1}, "command not implemented"};
+inline constexpr FixedReply kNoSuchTopic{504, {5, 5, 4}, "no help on that"};
 inline constexpr FixedReply kExpnOff{502, {5, 7, 0}, "EXPN is not available"};
 inline constexpr FixedReply kTlsOff{502, {5, 5, 1}, "STARTTLS is not available"};
 inline constexpr FixedReply kAuthOff{502, {5, 5, 1}, "AUTH is not available"};
@@ -70,6 +75,7 @@ inline constexpr FixedReply kSenderDomainUnknown{550, {5, 1, 8}, "sender's domai
 inline constexpr FixedReply kSenderNullMx{550, {5, 7, 27}, "sender's domain takes no mail"};
 inline constexpr FixedReply kRecipientNullMx{556, {5, 1, 10}, "recipient's domain takes no mail"};
 inline constexpr FixedReply kSenderRefused{550, {5, 7, 1}, "sender refused"};
+inline constexpr FixedReply kRecipientRefused{550, {5, 7, 1}, "recipient refused"};
 inline constexpr FixedReply kClientRefused{554, {5, 7, 1}, "client refused"};
 // RFC 6531 §3.5 and RFC 6533: a reply to MAIL or RCPT, or to the end of the data.
 inline constexpr FixedReply kNeedsUtf8{553, {5, 6, 7}, "address needs SMTPUTF8"};
@@ -112,10 +118,14 @@ inline constexpr FixedReply kNoSpace{
 inline constexpr FixedReply kShuttingDown{
     421, {4, 3, 2}, "service is shutting down, try again later"};
 inline constexpr FixedReply kTimeout{421, {4, 4, 2}, "timeout, closing connection"};
+inline constexpr FixedReply kNotNow{421, {4, 3, 0}, "local trouble, try again later"};
 inline constexpr FixedReply kTryAgain{450, {4, 7, 1}, "try again later"};
 
 // The reply to a line that is no command: its kind's codes, its reason's words.
 Reply CommandErrorReply(const CommandError& error);
+
+// The answer to HELP (RFC 5321 §4.1.1.8): what a command's form is, or which there are.
+Reply HelpReply(std::string_view topic);
 
 // "220 host words" without an enhanced code (RFC 2034 §4); `words` may be empty.
 Reply Greeting(std::string_view host, std::string_view words);

@@ -94,10 +94,14 @@ std::string Reply::ToString() const {
 }
 
 void AppendReply(const Reply& reply, std::string& wire) {
-  std::string prefix = reply.enhanced.ToString();
+  AppendReply(reply.code, reply.enhanced, reply.text, wire);
+}
+
+void AppendReply(int code, const EnhancedCode& enhanced, std::string_view text, std::string& wire) {
+  std::string prefix = enhanced.ToString();
   if (!prefix.empty()) prefix += ' ';
   const size_t room = kReplyLine - 2 - 4 - prefix.size();
-  std::string_view left = reply.text;
+  std::string_view left = text;
   for (bool last = false; !last;) {
     std::string_view line = left.substr(0, left.find('\n'));
     if (line.size() > room) {
@@ -107,7 +111,7 @@ void AppendReply(const Reply& reply, std::string& wire) {
       last = line.size() == left.size();
       left.remove_prefix(last ? line.size() : line.size() + 1);
     }
-    AppendNumber(wire, reply.code);
+    AppendNumber(wire, code);
     wire += last ? ' ' : '-';
     wire += prefix;
     AppendPrintable(wire, line);

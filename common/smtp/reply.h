@@ -45,6 +45,7 @@ struct Reply {
 // lines longer than kReplyLine are broken, after a space where there is one. Control characters in
 // the text become '?', so that foreign words can never make a line of their own.
 void AppendReply(const Reply& reply, std::string& wire);
+void AppendReply(int code, const EnhancedCode& enhanced, std::string_view text, std::string& wire);
 std::string FormatReply(const Reply& reply);
 
 }  // namespace postern::smtp

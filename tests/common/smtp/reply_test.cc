@@ -90,6 +90,7 @@ TEST(Replies, ClassesOfBothCodesAgree) {
                               kRecipientSyntax,
                               kUnknownParameter,
                               kNotImplemented,
+                              kNoSuchTopic,
                               kExpnOff,
                               kTlsOff,
                               kAuthOff,
@@ -109,6 +110,7 @@ TEST(Replies, ClassesOfBothCodesAgree) {
                               kSenderNullMx,
                               kRecipientNullMx,
                               kSenderRefused,
+                              kRecipientRefused,
                               kClientRefused,
                               kNeedsUtf8,
                               kUtf8NotPossible,
@@ -134,13 +136,18 @@ TEST(Replies, ClassesOfBothCodesAgree) {
                               kNoSpace,
                               kShuttingDown,
                               kTimeout,
+                              kNotNow,
                               kTryAgain};
   for (const FixedReply& fixed : table) {
     const Reply reply = fixed;
     SCOPED_TRACE(reply.ToString());
     EXPECT_EQ(reply.klass(), reply.enhanced.klass);
     EXPECT_FALSE(reply.text.empty());
-    EXPECT_EQ(FormatReply(reply).find("\r\n"), FormatReply(reply).size() - 2);
+    if (reply != kHelp.Get())
+      EXPECT_EQ(FormatReply(reply).find("\r\n"), FormatReply(reply).size() - 2);
+    std::string wire;
+    fixed.AppendTo(wire);
+    EXPECT_EQ(wire, FormatReply(reply));
   }
   EXPECT_FALSE(kStartData.enhanced.present());  // 3yz has none (RFC 2034 §4)
 }
@@ -151,7 +158,7 @@ TEST(Replies, EachKindOfBadCommandHasItsCodes) {
     Kind kind;
     const char* codes;
   } const rows[] = {
-      {Kind::kUnrecognized, "500 5.5.2 why"},     {Kind::kTooLong, "500 5.5.6 why"},
+      {Kind::kUnrecognized, "500 5.5.2 why"},     {Kind::kTooLong, "500 5.5.2 why"},
       {Kind::kSyntax, "501 5.5.4 why"},           {Kind::kSenderSyntax, "501 5.1.7 why"},
       {Kind::kRecipientSyntax, "501 5.1.3 why"},  {Kind::kParameterSyntax, "501 5.5.4 why"},
       {Kind::kUnknownParameter, "555 5.5.4 why"}, {Kind::kParameterNotAllowed, "555 5.5.4 why"},
@@ -161,6 +168,20 @@ TEST(Replies, EachKindOfBadCommandHasItsCodes) {
     EXPECT_EQ(CommandErrorReply({row.kind, "why"}).ToString(), row.codes);
     EXPECT_NE(CommandErrorReply({row.kind, ""}).text, "");
   }
+}
+
+TEST(Replies, HelpKnowsEachCommandThatItLists) {
+  const std::string list = HelpReply("").text.substr(0, HelpReply("").text.find('\n'));
+  for (size_t at = 0; at < list.size(); at += 5) {
+    const std::string verb = list.substr(at, 4);
+    SCOPED_TRACE(verb);
+    const Reply reply = HelpReply(verb);
+    EXPECT_EQ(reply.code, 214);
+    EXPECT_TRUE(reply.text.starts_with(verb)) << reply.text;
+  }
+  EXPECT_EQ(HelpReply("mail"), HelpReply("MAIL"));
+  for (const char* topic : {"EXPN", "STARTTLS", "mai", "mail ", "mail from", "\xff"})
+    EXPECT_EQ(HelpReply(topic).ToString(), "504 5.5.4 no help on that") << topic;
 }
 
 TEST(Replies, GreetingsBeginWithTheHostAndHaveNoEnhancedCode) {
