@@ -8,49 +8,29 @@
 #include <string_view>
 #include <vector>
 
-#include "common/base/ip.h"
 #include "common/base/queue_id.h"
-#include "common/config/settings.h"
-#include "common/io/loop.h"
 #include "common/io/stream.h"
-#include "common/ipc/protocol/smtpd_policyd.h"
 #include "common/mime/header_scanner.h"
-#include "common/service/submission.h"
 #include "common/smtp/command.h"
 #include "common/smtp/dot_stream.h"
 #include "common/smtp/line_splitter.h"
 #include "common/smtp/replies.h"
+#include "daemons/smtpd/session_host.h"
 
 namespace postern::smtpd {
 
-// What sessions need of the process around them.
-class SessionHost {
- public:
-  virtual ~SessionHost() = default;
-  virtual const config::Settings& settings() const = 0;
-  virtual io::Loop& loop() = 0;
-  // Asks policyd; kUnavailable or kDeadlineExceeded when it gives no answer.
-  virtual io::Task<absl::StatusOr<protocol::policy::Verdict>> AskConnect(
-      const protocol::policy::ConnectQuestion& question) = 0;
-  virtual io::Task<absl::StatusOr<protocol::policy::Verdict>> AskRecipient(
-      const protocol::policy::RecipientQuestion& question) = 0;
-  // The queue manager for the next message; nullptr: none is there.
-  virtual service::QmgrHandler* PickQmgr() = 0;
-  virtual QueueId NextQueueId() = 0;
-  virtual bool stopping() const = 0;
-};
-
-struct Client {
-  SocketAddress address;  // kNone family: a local user
-  std::string local_user;
-};
+// What policyd or qmgr wants said. Either may be in an attacker's hands: a refusal is never said as
+// a success, nor the other way round, whatever its code; `otherwise` is said then.
+smtp::Reply RefusalReply(const protocol::ReplyText& text, const smtp::FixedReply& otherwise);
+smtp::Reply AcceptanceReply(const protocol::ReplyText& text, const smtp::FixedReply& otherwise);
 
 class Session {
  public:
   struct Counters {
     uint64_t commands = 0;
-    uint64_t messages = 0;
-    uint64_t errors = 0;
+    uint64_t transactions = 0;  // MAIL commands, as RFC 9422 counts them
+    uint64_t messages = 0;      // whose content has come to its end
+    uint64_t errors = 0;        // the client's, of which it may make only so many
   };
 
   // All must outlive the session.
@@ -67,19 +47,25 @@ class Session {
   bool idle() const { return waiting_for_command_ && !mail_.has_value(); }
 
  private:
-  struct Transaction;
+  friend struct SessionPeer;  // the test that measures the frames
 
   // The dialogue.
   io::Task<bool> Greet();
+  io::Task<bool> AwaitSilence(absl::Duration delay);
   io::Task<bool> NextLine(std::string_view& line);
   io::Task<void> Handle(std::string_view line);
-  io::Task<void> OnLineFault(smtp::LineSplitter::Outcome fault);
+  void OnLineFault(smtp::LineSplitter::Outcome fault);
+  void HandleAtOnce(const smtp::Command& command);
+  bool MayPipelineBehind(const smtp::Command& command) const;
   void OnHello(const smtp::Hello& hello);
+  void OnHelp(const smtp::Help& help);
   void OnMail(const smtp::Mail& mail);
   io::Task<void> OnRcpt(const smtp::Rcpt& rcpt);
   io::Task<void> OnData();
   io::Task<void> OnBdat(const smtp::Bdat& bdat);
-  void OnCommandError(const smtp::CommandError& error);
+  void TakeVerdict(const smtp::Rcpt& rcpt, std::string address,
+                   const protocol::policy::Verdict& verdict);
+  void OnCommandError(std::string_view line, const smtp::CommandError& error);
   std::vector<std::string> Keywords() const;
 
   // The content of a message (session_content.cc).
@@ -91,23 +77,29 @@ class Session {
   io::Task<bool> ReadDataContent();
   io::Task<bool> ReadBdatChunk(uint64_t octets, bool keep);
   io::Task<void> TakeContent(std::string_view content);
-  std::optional<smtp::Reply> ContentFault() const;
+  // Why DATA or BDAT cannot come now; nullptr: it can.
+  const smtp::FixedReply* NoContentNow() const;
+  // Why this content cannot be accepted, as far as it is known; nullptr: nothing is wrong yet.
+  const smtp::FixedReply* ContentFault() const;
+  void RefuseContent(const smtp::FixedReply& fault, std::string_view stage);
   io::Task<void> FinishMessage();
   smtp::Reply FailureReply(const absl::Status& why) const;
 
   // Replies gather here and leave before the session waits.
-  void Say(const smtp::Reply& reply);
-  void Say(const smtp::FixedReply& reply) { Say(reply.Get()); }
-  void Refuse(const smtp::Reply& reply, std::string_view stage, std::string_view reason);
+  void Say(const smtp::Reply& reply) { smtp::AppendReply(reply, out_); }
+  void Say(const smtp::FixedReply& reply) { reply.AppendTo(out_); }
+  // Says, logs and counts a 4yz or 5yz. `recipient`: the one refused.
+  void Refuse(const smtp::Reply& reply, std::string_view stage, std::string_view reason,
+              std::string_view recipient = {});
   void Refuse(const smtp::FixedReply& reply, std::string_view stage, std::string_view reason = {}) {
     Refuse(reply.Get(), stage, reason);
   }
+  bool CountsAsError(const smtp::Reply& reply) const;
   io::Task<bool> Flush();
   void Close(const smtp::FixedReply& reply);
   void ResetTransaction();
   bool PipelinedBehind() const;
-  static smtp::Reply ToReply(const protocol::ReplyText& text);
-  io::Deadline CommandDeadline() const;
+  bool OutOfTime() const { return host_.loop().Now() >= ends_; }
   std::string ClientText() const;
 
   SessionHost& host_;
@@ -129,13 +121,14 @@ class Session {
   std::optional<smtp::Mail> mail_;
   std::vector<protocol::submission::Recipient> recipients_;
   size_t refused_recipients_ = 0;
-  size_t discarded_recipients_ = 0;
+  size_t discarded_recipients_ = 0;  // accepted, and to be delivered nowhere
+  size_t deferrals_ = 0;             // 4yz said
   std::string hold_reason_;
 
   // While content comes.
   struct Content {
     QueueId id;
-    std::unique_ptr<service::Submission> submission;  // nullptr: swallowed
+    std::unique_ptr<MessageSink> sink;  // nullptr: swallowed
     mime::HeaderScanner header;
     std::optional<smtp::DotDecoder> decoder;  // none: BINARYMIME, octets as they are
     uint64_t octets = 0;

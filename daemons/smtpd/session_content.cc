@@ -4,14 +4,16 @@
 
 #include "common/log/log.h"
 #include "common/mime/trace.h"
+#include "common/smtp/timeouts.h"
 #include "daemons/smtpd/session.h"
 
 namespace postern::smtpd {
 namespace {
 
-// How long qmgr may take for a commit before the client is told to try again (RFC 5321 §4.5.3.2.6
-// gives the client's patience as ten minutes).
+// How long qmgr may take for a commit before the client is told to try again: while it still
+// listens.
 constexpr absl::Duration kCommitTimeout = absl::Minutes(5);
+static_assert(std::chrono::minutes(5) < smtp::kDataTerminationTimeout);
 
 protocol::Body BodyOf(smtp::BodyType body) {
   switch (body) {
@@ -42,7 +44,7 @@ protocol::Ret RetOf(smtp::Return ret) {
 protocol::submission::Submit Session::MakeSubmit() {
   mime::ReceivedField received;
   received.helo = helo_.empty() ? "unknown" : helo_;
-  received.client_ip = client_.local_user.empty() ? client_.address.ip.ToString() : std::string();
+  received.client_ip = client_.local() ? std::string() : client_.address.ip.ToString();
   received.local_user = client_.local_user;
   received.by = host_.settings().hostname;
   received.protocol = {.extended = extended_, .utf8 = mail_->smtputf8};
@@ -74,50 +76,66 @@ absl::Status Session::BeginSubmission(smtp::Framing framing) {
   }
   content_->id = host_.NextQueueId();
   if (recipients_.empty()) return absl::OkStatus();  // all discarded: swallowed
-  service::QmgrHandler* qmgr = host_.PickQmgr();
-  if (qmgr == nullptr) return Unavailable("no queue manager");
-  content_->submission = std::make_unique<service::Submission>(*qmgr);
-  return content_->submission->Begin(MakeSubmit(), recipients_);
+  ASSIGN_OR_RETURN(content_->sink, host_.Submit(MakeSubmit(), recipients_));
+  return absl::OkStatus();
+}
+
+const smtp::FixedReply* Session::NoContentNow() const {
+  if (!mail_.has_value()) return &smtp::kNeedMail;
+  if (bdat_failed_) return &smtp::kBdatUnderWay;
+  if (recipients_.empty() && discarded_recipients_ == 0)
+    return refused_recipients_ > 0 ? &smtp::kNoValidRecipients : &smtp::kNeedRcpt;
+  return nullptr;
 }
 
 io::Task<void> Session::OnData() {
-  if (!mail_.has_value()) co_return Refuse(smtp::kNeedMail, "data");
-  if (content_ != nullptr || bdat_failed_) co_return Refuse(smtp::kBdatUnderWay, "data");
-  if (recipients_.empty() && discarded_recipients_ == 0) {
-    co_return Refuse(refused_recipients_ > 0 ? smtp::kNoValidRecipients : smtp::kNeedRcpt, "data");
-  }
-  if (mail_->body == smtp::BodyType::kBinary) co_return Refuse(smtp::kBinaryNeedsBdat, "data");
   // RFC 2920 §3.1: DATA ends a group. What was sent behind it was sent without knowing whether it
-  // is content or commands, and so must not be taken for either.
-  if (PipelinedBehind()) {
-    Refuse(smtp::kPipeliningEarly, "data");
-    closing_ = true;
+  // is content or commands, and so must not be taken for either. Of a program of this machine it is
+  // content, if there may be any.
+  const bool ahead = PipelinedBehind();
+  const smtp::FixedReply* refusal = NoContentNow();
+  if (refusal == nullptr && content_ != nullptr) refusal = &smtp::kBdatUnderWay;
+  if (refusal == nullptr && mail_->body == smtp::BodyType::kBinary)
+    refusal = &smtp::kBinaryNeedsBdat;
+  if (refusal == nullptr && ahead && !client_.local()) refusal = &smtp::kPipeliningEarly;
+  if (refusal != nullptr) {
+    Refuse(*refusal, "data");
+    closing_ |= ahead;
     co_return;
   }
   if (const absl::Status begun = BeginSubmission(smtp::Framing::kDots); !begun.ok()) {
     Refuse(FailureReply(begun), "data", Message(begun));
     ResetTransaction();
+    closing_ |= ahead;
     co_return;
   }
   Say(smtp::kStartData);
-  if (!co_await Flush() || !co_await ReadDataContent()) co_return;
+  if (!co_await ReadDataContent()) co_return;
   co_await FinishMessage();
 }
 
 io::Task<bool> Session::Decode(std::string_view& input) {
-  // Pieces are gathered, so that one frame to qmgr carries what one receive brought.
-  std::string content;
-  content.reserve(input.size());
+  // One frame to qmgr carries what one receive brought: mostly one piece, which then goes as it is.
+  std::string_view content;
+  std::string joined;
   bool ended = false;
   for (;;) {
     std::string_view piece;
     const smtp::DotDecoder::Outcome outcome = content_->decoder->Next(input, piece);
-    if (outcome == smtp::DotDecoder::Outcome::kPiece) {
-      content += piece;
+    if (outcome != smtp::DotDecoder::Outcome::kPiece) {
+      ended = outcome == smtp::DotDecoder::Outcome::kEnd;
+      break;
+    }
+    if (content.empty()) {
+      content = piece;
       continue;
     }
-    ended = outcome == smtp::DotDecoder::Outcome::kEnd;
-    break;
+    if (joined.empty()) {
+      joined.reserve(content.size() + piece.size() + input.size());
+      joined = content;
+    }
+    joined += piece;
+    content = joined;
   }
   co_await TakeContent(content);
   co_return ended;
@@ -127,6 +145,11 @@ io::Task<bool> Session::Decode(std::string_view& input) {
 io::Task<bool> Session::ReceiveContent(std::string_view& input) {
   for (;;) {
     if (stream_.Unread().empty() && !co_await Flush()) co_return false;
+    if (OutOfTime()) {  // Receive does not look at the time while octets are at hand
+      Close(smtp::kTimeout);
+      content_.reset();
+      co_return false;
+    }
     const io::Deadline until =
         std::min(host_.loop().After(host_.settings().smtp.data_timeout), ends_);
     const absl::StatusOr<std::string_view> received = co_await stream_.Receive(until);
@@ -163,62 +186,63 @@ io::Task<void> Session::TakeContent(std::string_view content) {
   Content& message = *content_;
   message.octets += content.size();
   message.header.Scan(content);
-  if (message.submission == nullptr || !message.failure.ok()) co_return;
-  if (ContentFault().has_value()) {
-    message.submission->Cancel();
+  if (message.sink == nullptr || !message.failure.ok()) co_return;
+  if (ContentFault() != nullptr) {
+    message.sink->Cancel();
     message.failure = absl::FailedPreconditionError("the content is refused");
     co_return;
   }
+  if (content.empty()) co_return;
   const io::Deadline until = host_.loop().After(kCommitTimeout);
-  message.failure = co_await message.submission->Write(content, until);
+  message.failure = co_await message.sink->Write(content, until);
 }
 
-// Why this content cannot be accepted, as far as it is known.
-std::optional<smtp::Reply> Session::ContentFault() const {
+const smtp::FixedReply* Session::ContentFault() const {
   const config::Smtp& settings = host_.settings().smtp;
   const Content& message = *content_;
   if (settings.max_message_octets > 0 && message.octets > settings.max_message_octets)
-    return smtp::kMessageTooBig.Get();
+    return &smtp::kMessageTooBig;
   if (settings.max_header_octets > 0 &&
       message.header.octets() > static_cast<uint64_t>(settings.max_header_octets)) {
-    return smtp::kHeaderTooBig.Get();
+    return &smtp::kHeaderTooBig;
   }
-  if (message.header.received_fields() > settings.max_hops) return smtp::kTooManyHops.Get();
+  if (message.header.received_fields() > settings.max_hops) return &smtp::kTooManyHops;
   if (message.decoder.has_value()) {
-    if (message.decoder->rejected()) return smtp::kBareNewline.Get();
-    if (message.decoder->has_nul()) return smtp::kNulOctet.Get();
+    if (message.decoder->rejected()) return &smtp::kBareNewline;
+    if (message.decoder->has_nul()) return &smtp::kNulOctet;
   }
-  return std::nullopt;
+  return nullptr;
+}
+
+void Session::RefuseContent(const smtp::FixedReply& fault, std::string_view stage) {
+  if (&fault == &smtp::kBareNewline) {
+    log::Event(log::Severity::kWarning, log::kIncidentSmuggling)
+        .Str("client", ClientText())
+        .Str("reason", "bare CR or LF in content");
+  }
+  Refuse(fault, stage, fault.text);
 }
 
 smtp::Reply Session::FailureReply(const absl::Status& why) const {
-  if (content_ != nullptr && content_->submission != nullptr) {
-    const protocol::ReplyText& refusal = content_->submission->refusal();
-    if (refusal.code != 0) return ToReply(refusal);
-  }
-  if (absl::IsResourceExhausted(why)) return smtp::kNoSpace.Get();
-  return smtp::kLocalTrouble.Get();
+  const smtp::FixedReply& trouble =
+      absl::IsResourceExhausted(why) ? smtp::kNoSpace : smtp::kLocalTrouble;
+  if (content_ == nullptr || content_->sink == nullptr) return trouble.Get();
+  return RefusalReply(content_->sink->refusal(), trouble);
 }
 
 io::Task<void> Session::FinishMessage() {
   Content& message = *content_;
   ++counters_.messages;
-  if (const std::optional<smtp::Reply> fault = ContentFault(); fault.has_value()) {
-    if (message.decoder.has_value() && message.decoder->rejected()) {
-      log::Event(log::Severity::kWarning, log::kIncidentSmuggling)
-          .Str("client", ClientText())
-          .Str("reason", "bare CR or LF in content");
-    }
-    Refuse(*fault, "content", fault->text);
+  if (const smtp::FixedReply* fault = ContentFault(); fault != nullptr) {
+    RefuseContent(*fault, "content");
     ResetTransaction();
     co_return;
   }
   absl::Status committed = message.failure;
-  if (committed.ok() && message.submission != nullptr) {
-    committed = co_await message.submission->Finish(host_.loop().After(kCommitTimeout));
-  }
+  if (committed.ok() && message.sink != nullptr)
+    committed = co_await message.sink->Finish(host_.loop().After(kCommitTimeout));
   if (committed.ok()) {
-    if (message.submission == nullptr) {
+    if (message.sink == nullptr) {
       log::Event(log::Severity::kInfo, log::kMessageDiscarded)
           .Id(message.id)
           .Str("client", ClientText())
@@ -234,12 +258,8 @@ io::Task<void> Session::FinishMessage() {
 io::Task<void> Session::OnBdat(const smtp::Bdat& bdat) {
   // Whatever is wrong, the chunk follows and must be read (RFC 3030 §2).
   std::optional<smtp::Reply> refusal;
-  if (!mail_.has_value()) {
-    refusal = smtp::kNeedMail.Get();
-  } else if (bdat_failed_) {
-    refusal = smtp::kBdatUnderWay.Get();
-  } else if (recipients_.empty() && discarded_recipients_ == 0) {
-    refusal = (refused_recipients_ > 0 ? smtp::kNoValidRecipients : smtp::kNeedRcpt).Get();
+  if (const smtp::FixedReply* wrong = NoContentNow(); wrong != nullptr) {
+    refusal = wrong->Get();
   } else if (content_ == nullptr) {
     if (const absl::Status begun = BeginSubmission(smtp::Framing::kChunks); !begun.ok())
       refusal = FailureReply(begun);
@@ -250,16 +270,22 @@ io::Task<void> Session::OnBdat(const smtp::Bdat& bdat) {
       if (content_->decoder.has_value()) co_await TakeContent(content_->decoder->Finish());
       co_return co_await FinishMessage();
     }
-    refusal = ContentFault();
-    if (!refusal.has_value() && !content_->failure.ok()) refusal = FailureReply(content_->failure);
-  }
-  if (refusal.has_value()) {
+    const smtp::FixedReply* fault = ContentFault();
+    if (fault == nullptr && content_->failure.ok()) {
+      co_return Say(smtp::kChunkOk.Saying(std::to_string(bdat.octets) + " octets received"));
+    }
+    if (fault != nullptr) {
+      RefuseContent(*fault, "bdat");
+    } else {
+      Refuse(FailureReply(content_->failure), "bdat", Message(content_->failure));
+    }
+  } else {
     Refuse(*refusal, "bdat", refusal->text);
-    content_.reset();
-    bdat_failed_ = mail_.has_value();
-    co_return;
   }
-  Say(smtp::kChunkOk.Saying(std::to_string(bdat.octets) + " octets received"));
+  // The rest of the chunks fail, too; with the last one the message is over.
+  content_.reset();
+  bdat_failed_ = mail_.has_value();
+  if (bdat.last) ResetTransaction();
 }
 
 io::Task<bool> Session::ReadBdatChunk(uint64_t octets, bool keep) {

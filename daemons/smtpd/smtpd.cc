@@ -23,6 +23,26 @@ class PolicydHandler final : public service::PeerHandler {
   }
 };
 
+// A message at one qmgr.
+class QueueSink final : public MessageSink {
+ public:
+  explicit QueueSink(service::QmgrHandler& qmgr) : submission_(qmgr) {}
+
+  absl::Status Begin(const protocol::submission::Submit& submit,
+                     const std::vector<protocol::submission::Recipient>& recipients) {
+    return submission_.Begin(submit, recipients);
+  }
+  io::Task<absl::Status> Write(std::string_view content, io::Deadline until) override {
+    return submission_.Write(content, until);
+  }
+  io::Task<absl::Status> Finish(io::Deadline until) override { return submission_.Finish(until); }
+  void Cancel() override { submission_.Cancel(); }
+  const protocol::ReplyText& refusal() const override { return submission_.refusal(); }
+
+ private:
+  service::Submission submission_;
+};
+
 }  // namespace
 
 // A session under way, in the list of all.
@@ -66,7 +86,20 @@ void Smtpd::OnListener(const protocol::control::ListenerEnd& which, UniqueFd end
   listening.kind = which.kind;
   listening.name = which.name;
   listening.listener = std::make_unique<io::Listener>(service_.loop(), std::move(end));
-  if (serving_ && !stopping_) accepting_.Spawn(AcceptFrom(listening));
+  if (serving_ && !stopping_) listening.accepting.Spawn(AcceptFrom(listening));
+}
+
+void Smtpd::OnListenerGone(const protocol::control::ListenerGone& which) {
+  for (auto at = listeners_.begin(); at != listeners_.end(); ++at) {
+    if (at->name != which.name || at->accepting.stop_requested()) continue;
+    at->accepting.RequestStop();
+    if (!stopping_) forgetting_.Spawn(Forget(at));
+  }
+}
+
+io::Task<void> Smtpd::Forget(std::list<Listening>::iterator listening) {
+  co_await listening->accepting.Join();
+  listeners_.erase(listening);
 }
 
 void Smtpd::OnStop(io::Deadline) {
@@ -81,10 +114,11 @@ void Smtpd::OnStop(io::Deadline) {
 
 io::Task<absl::Status> Smtpd::Serve() {
   serving_ = true;
-  for (Listening& listening : listeners_) accepting_.Spawn(AcceptFrom(listening));
+  for (Listening& listening : listeners_) listening.accepting.Spawn(AcceptFrom(listening));
   const absl::Status stopped = co_await stop_.Wait(io::Deadline::Never());
-  accepting_.RequestStop();
-  co_await accepting_.Join();
+  co_await forgetting_.Join();
+  for (Listening& listening : listeners_) listening.accepting.RequestStop();
+  for (Listening& listening : listeners_) co_await listening.accepting.Join();
   listeners_.clear();
   if (!stopped.ok()) sessions_.RequestStop();
   co_await sessions_.Join();
@@ -135,7 +169,7 @@ io::Task<void> Smtpd::RunSession(UniqueFd fd, protocol::control::ListenerKind ki
   io::Socket socket(service_.loop(), std::move(fd));
   ++connections_;
   const std::string who =
-      client->local_user.empty() ? client->address.ip.ToString() : "user " + client->local_user;
+      client->local() ? "user " + client->local_user : client->address.ip.ToString();
   log::Event(log::Severity::kInfo, log::kSmtpConnected)
       .Str("client", who)
       .Str("listener", listener);
@@ -145,7 +179,7 @@ io::Task<void> Smtpd::RunSession(UniqueFd fd, protocol::control::ListenerKind ki
         .Str("stage", "connect")
         .Int("code", 421)
         .Str("reason", "smtp.max_connections is reached");
-    const std::string reply = smtp::FormatReply(smtp::kTooManyConnections.Get());
+    const std::string reply = smtp::FormatReply(smtp::kBusy.Get());
     IgnoreStatus(co_await socket.Send(reply, service_.loop().After(absl::Seconds(10))),
                  "it is sent away in any case");
     co_return;
@@ -190,6 +224,16 @@ service::QmgrHandler* Smtpd::PickQmgr() {
     if (handler->channel() != nullptr && handler->channel()->HasRoom()) return handler;
   }
   return nullptr;
+}
+
+absl::StatusOr<std::unique_ptr<MessageSink>> Smtpd::Submit(
+    const protocol::submission::Submit& submit,
+    const std::vector<protocol::submission::Recipient>& recipients) {
+  service::QmgrHandler* qmgr = PickQmgr();
+  if (qmgr == nullptr) return Unavailable("no queue manager");
+  auto sink = std::make_unique<QueueSink>(*qmgr);
+  RETURN_IF_ERROR(sink->Begin(submit, recipients));
+  return std::unique_ptr<MessageSink>(std::move(sink));
 }
 
 QueueId Smtpd::NextQueueId() { return ids_.Next(absl::ToUnixMillis(service_.loop().WallTime())); }

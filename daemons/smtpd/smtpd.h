@@ -2,13 +2,14 @@
 // qmgr.
 #pragma once
 
-#include <deque>
+#include <list>
 #include <memory>
 #include <vector>
 
 #include "common/io/scope.h"
 #include "common/io/socket.h"
 #include "common/service/service.h"
+#include "common/service/submission.h"
 #include "daemons/smtpd/session.h"
 
 namespace postern::smtpd {
@@ -21,6 +22,7 @@ class Smtpd final : public service::Daemon, public SessionHost {
   // service::Daemon
   void OnEdge(const protocol::control::EdgeEnd& which, UniqueFd end) override;
   void OnListener(const protocol::control::ListenerEnd& which, UniqueFd end) override;
+  void OnListenerGone(const protocol::control::ListenerGone& which) override;
   void OnStop(io::Deadline until) override;
   io::Task<absl::Status> Serve() override;
   void Count(std::vector<protocol::control::Counter>& counters) override;
@@ -32,7 +34,9 @@ class Smtpd final : public service::Daemon, public SessionHost {
       const protocol::policy::ConnectQuestion& question) override;
   io::Task<absl::StatusOr<protocol::policy::Verdict>> AskRecipient(
       const protocol::policy::RecipientQuestion& question) override;
-  service::QmgrHandler* PickQmgr() override;
+  absl::StatusOr<std::unique_ptr<MessageSink>> Submit(
+      const protocol::submission::Submit& submit,
+      const std::vector<protocol::submission::Recipient>& recipients) override;
   QueueId NextQueueId() override;
   bool stopping() const override { return stopping_; }
 
@@ -42,23 +46,26 @@ class Smtpd final : public service::Daemon, public SessionHost {
     protocol::control::ListenerKind kind;
     std::string name;
     std::unique_ptr<io::Listener> listener;
+    io::TaskScope accepting;
   };
 
   io::Task<absl::Status> AcceptFrom(Listening& listening);
+  io::Task<void> Forget(std::list<Listening>::iterator listening);
   io::Task<void> RunSession(UniqueFd fd, protocol::control::ListenerKind kind,
                             std::string listener);
+  service::QmgrHandler* PickQmgr();
   absl::StatusOr<Client> Identify(int fd, protocol::control::ListenerKind kind) const;
 
   service::Service& service_;
   QueueIdMaker ids_;
   io::TaskScope edges_;
-  io::TaskScope accepting_;
+  io::TaskScope forgetting_;
   io::TaskScope sessions_;
   service::PeerGroup policyd_;
   std::vector<service::QmgrHandler*> qmgr_handlers_;  // owned by qmgr_
   service::PeerGroup qmgr_;
   size_t next_qmgr_ = 0;
-  std::deque<Listening> listeners_;
+  std::list<Listening> listeners_;
   io::ListNode live_;
   bool stopping_ = false;
   bool serving_ = false;
