@@ -154,16 +154,13 @@ io::Task<bool> Session::Greet() {
 
 // False if the client spoke, or left, before its turn had come.
 io::Task<bool> Session::AwaitSilence(absl::Duration delay) {
-  if (delay > absl::ZeroDuration() && stream_.Unread().empty()) {
-    const auto early = co_await stream_.Receive(host_.loop().After(delay));
-    if (!early.ok() && !absl::IsDeadlineExceeded(early.status()) &&
-        !absl::IsAborted(early.status())) {
-      broken_ = true;
-    }
-    if (early.ok() && early->empty()) broken_ = true;
-    if (broken_) co_return false;
+  const auto early = co_await stream_.Receive(host_.loop().After(delay));
+  const bool quiet = absl::IsDeadlineExceeded(early.status()) || absl::IsAborted(early.status());
+  if (quiet) co_return true;
+  if (!early.ok() || early->empty()) {
+    broken_ = true;
+    co_return false;
   }
-  if (stream_.Unread().empty()) co_return true;
   // RFC 5321 §3.1 would have us wait for QUIT behind a 554; such a client does not know what it is
   // talking to.
   Refuse(smtp::kEarlyTalker, "connect");
