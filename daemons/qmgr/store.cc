@@ -47,6 +47,7 @@ io::Task<absl::StatusOr<Location>> Store::Commit(uint64_t queue_id, std::string 
                                                  std::string content, Why why) {
   if (body.size() > kMaxBodyOctets || content.size() > kMaxBodyOctets)
     co_return InvalidArgument("the message is larger than a record may be");
+  if (ended_) co_return Unavailable("the queue is closed");
   Waiter waiter;
   pending_octets_ += OctetsOf(body.size(), content.size());
   pending_.push_back(
@@ -77,12 +78,25 @@ io::Task<absl::Status> Store::Flush() {
   ++urgent_;
   work_.Set();
   while (durable_ < goal && counters_.failures == failures) {
+    if (ended_) co_return Unavailable("the queue is closed");
     CO_RETURN_IF_ERROR(co_await committed_.Wait(io::Deadline::Never()));
   }
   co_return durable_ >= goal ? absl::OkStatus() : last_failure_;
 }
 
 io::Task<absl::Status> Store::Run() {
+  const absl::Status ended = co_await Write();
+  // Whoever still waits must not wait for ever.
+  ended_ = true;
+  std::vector<Pending> rest;
+  std::move(pending_.begin(), pending_.end(), std::back_inserter(rest));
+  pending_.clear();
+  RefuseMessages(rest, ended.ok() ? Unavailable("the queue is closed") : ended);
+  committed_.Wake();
+  co_return ended;
+}
+
+io::Task<absl::Status> Store::Write() {
   io::Loop& loop = io::Loop::Current();
   bool stopping = false;
   int failures_at_stop = 0;
@@ -105,15 +119,8 @@ io::Task<absl::Status> Store::Run() {
       }
     }
     const absl::Status committed = co_await CommitBatch();
-    if (!committed.ok() && stopping && ++failures_at_stop > 1) {
-      // Not even a fresh segment takes it: whoever waits must not wait for ever.
-      std::vector<Pending> rest;
-      std::move(pending_.begin(), pending_.end(), std::back_inserter(rest));
-      pending_.clear();
-      pending_octets_ = 0;
-      BatchFailed(rest, committed, Traces::kNone);
-      co_return committed;
-    }
+    // Once more, in a fresh segment; not for ever.
+    if (!committed.ok() && stopping && ++failures_at_stop > 1) co_return committed;
     if (!committed.ok() && !stopping)
       stopping = !(co_await io::Sleep(loop.After(kFailurePause))).ok();
     co_await RemoveDeadSegments();

@@ -76,13 +76,15 @@ class Store {
   // kFailedPrecondition for a spool this program must not touch (a newer format); I/O errors.
   io::Task<absl::StatusOr<RecoveryReport>> Open(std::function<void(RecoveredMessage&&)> visit);
 
-  // The writer: runs until stopped, then commits what is there.
+  // The writer: runs until stopped, then commits what is there. An error if even a fresh segment
+  // did not take it.
   io::Task<absl::Status> Run();
 
   // Appends a message and waits until it is durable.
   // Errors: kResourceExhausted  no room for new mail
   //         kInvalidArgument    larger than a record may be
-  //         others              the write failed, or the writer has ended
+  //         kUnavailable        the writer has ended
+  //         others              the write failed
   // The message is not in the queue then, now or after a restart: should its bytes have reached the
   // disk, a removal follows them. kCopy: the message stays where it was (it is copied forward, to
   // free its old segment).
@@ -165,6 +167,7 @@ class Store {
   class Recovery;
 
   // The writer.
+  io::Task<absl::Status> Write();
   io::Task<absl::Status> CommitBatch();
   io::Task<absl::Status> MakeRoom(size_t octets, bool new_mail);
   io::Task<absl::Status> Seal();
@@ -196,6 +199,7 @@ class Store {
   uint64_t appended_ = 0;  // Append calls so far, and those of them durable
   uint64_t durable_ = 0;
   absl::Status last_failure_;
+  bool ended_ = false;             // the writer, for good
   bool removal_unsynced_ = false;  // a segment was unlinked and its directory not synced
 
   std::function<void(uint64_t, Location)> attempt_written_;

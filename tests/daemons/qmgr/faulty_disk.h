@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/io/event.h"
 #include "daemons/qmgr/disk.h"
 
 namespace postern::qmgr {
@@ -39,6 +40,8 @@ class FaultyDisk final : public Disk {
   // as the kernel does.
   enum class Fault { kNone, kError, kShort };
 
+  FaultyDisk() { reads_released_.Set(); }
+
   // The n-th changing operation from now on (1: the next) fails so: creating, removing, writing,
   // syncing.
   void FailAt(int operation, Fault how, absl::Status status) {
@@ -59,6 +62,17 @@ class FaultyDisk final : public Disk {
     broken_ = std::move(name);
     broken_status_ = std::move(status);
   }
+  // Called before each changing operation: what would a power cut leave here?
+  void OnOperation(std::function<void()> callback) { on_operation_ = std::move(callback); }
+  // Every changing operation fails, as on a disk that has gone read-only.
+  void FailFromNowOn(absl::Status status) {
+    fail_all_ = true;
+    how_ = Fault::kError;
+    status_ = std::move(status);
+  }
+  // Reads begin and do not end until they are released.
+  void HoldReads() { reads_released_.Reset(); }
+  void ReleaseReads() { reads_released_.Set(); }
   void SetFree(uint64_t octets) { free_ = octets; }
 
   // The disk as it would be after a power cut: only what was synced. `torn`: so many octets of what
@@ -137,6 +151,8 @@ class FaultyDisk final : public Disk {
     }
     io::Task<absl::StatusOr<size_t>> Read(char* to, size_t octets, uint64_t offset) override {
       if (disk_.NextLookFails()) co_return disk_.status_;
+      if (!disk_.reads_released_.is_set())
+        CO_RETURN_IF_ERROR(co_await disk_.reads_released_.Wait(io::Deadline::Never()));
       if (offset >= content_->written.size()) co_return size_t{0};
       const size_t got = std::min<size_t>(octets, content_->written.size() - offset);
       content_->written.copy(to, got, offset);
@@ -235,20 +251,24 @@ class FaultyDisk final : public Disk {
     return kept;
   }
   Fault Next() {
+    if (on_operation_) on_operation_();
     ++operations_;
-    if (operations_ != fail_at_) return Fault::kNone;
+    if (operations_ != fail_at_ && !fail_all_) return Fault::kNone;
     return how_;
   }
   bool NextLookFails() { return ++looks_ == fail_look_at_; }
 
   int operations_ = 0;
   int fail_at_ = -1;
+  bool fail_all_ = false;
   int looks_ = 0;
   int fail_look_at_ = -1;
   Fault how_ = Fault::kNone;
   absl::Status status_;
   std::string broken_;
   absl::Status broken_status_;
+  std::function<void()> on_operation_;
+  io::Event reads_released_;
   uint64_t free_ = uint64_t{1} << 40;
   // Gone, unless the power goes before the directory is synced.
   std::vector<std::pair<std::string, std::shared_ptr<Content>>> removed_;
