@@ -1,8 +1,11 @@
 #include "common/config/check.h"
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "common/base/escape.h"
+#include "common/config/accounts.h"
 #include "common/config/path.h"
 #include "common/config/units.h"
 
@@ -54,6 +57,23 @@ void CheckListeners(const Settings& settings, Report& report) {
         report.Complain(report.PlaceOf("smtp.listen", narrow.ToString()),
                         "smtp.listen has " + Show(narrow.ToString()) + ", which " +
                             Show(wide.ToString()) + " covers already; remove one");
+}
+
+// What a socket of this path is for, and which settings decide where it lies.
+void CheckSocket(const std::string& path, const char* key, Report& report) {
+  if (path.size() <= kMaxSocketPathOctets) return;
+  const bool is_given = report.IsGiven(key);
+  report.Complain(is_given ? report.PlaceOf(key) : report.PlaceOf("root"),
+                  std::string(key) + ": the path of a socket has at most " +
+                      std::to_string(kMaxSocketPathOctets) + " octets, and " + Show(path) +
+                      " has " + std::to_string(path.size()) + "; choose a shorter " +
+                      (is_given ? "one" : "root, or set " + std::string(key)));
+}
+
+void CheckSockets(const Settings& settings, Report& report) {
+  CheckSocket(settings.smtp.socket, "smtp.socket", report);
+  // The longest of those by which `postern` asks the processes.
+  CheckSocket(settings.run_directory + "/queue-15.sock", "run_directory", report);
 }
 
 void CheckOutbound(const Settings& settings, Report& report) {
@@ -120,6 +140,28 @@ void CheckMailbox(const std::string& mailbox, Report& report) {
   }
 }
 
+void CheckPostmaster(const Settings& settings, Report& report) {
+  const Local& local = settings.local;
+  const size_t at = local.postmaster.rfind('@');
+  if (at != std::string::npos &&
+      std::ranges::find(settings.domains, local.postmaster.substr(at + 1)) ==
+          settings.domains.end()) {
+    report.Complain(report.PlaceOf("local.postmaster"),
+                    "local.postmaster is " + Show(local.postmaster) +
+                        ", an address at another host; mail for postmaster is delivered here, so "
+                        "name an account of local.users");
+    return;
+  }
+  // Which accounts "*" stands for is not known here.
+  if (local.postmaster.empty() || std::ranges::find(local.users, "*") != local.users.end()) return;
+  std::vector<LocalAccount> accounts;
+  for (const std::string& user : local.users) accounts.push_back({.name = user, .uid = 0});
+  if (LocalAccounts(settings, accounts).postmaster().empty())
+    report.Complain(report.LaterOf("local.postmaster", "local.users"),
+                    "local.postmaster is " + Show(local.postmaster) +
+                        ", which is none of local.users; name one of them");
+}
+
 void CheckLocal(const Local& local, Report& report) {
   CheckMailbox(local.mailbox, report);
   if (local.users.size() > 1)
@@ -147,10 +189,12 @@ void CheckTogether(const Settings& settings, Report& report) {
   CheckHostname(settings, report);
   CheckDomains(settings, report);
   CheckListeners(settings, report);
+  CheckSockets(settings, report);
   CheckOutbound(settings, report);
   CheckTimes(settings.queue, report);
   CheckStore(settings.queue, report);
   CheckLocal(settings.local, report);
+  CheckPostmaster(settings, report);
   CheckDns(settings.dns, report);
 }
 

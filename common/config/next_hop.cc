@@ -1,5 +1,7 @@
 #include "common/config/next_hop.h"
 
+#include "common/config/path.h"
+
 namespace postern::config {
 
 std::string NextHop::ToString() const {
@@ -16,6 +18,8 @@ Parsed<NextHop> ParseNextHop(std::string_view text) {
     if (!rest.starts_with("//")) {
       if (!rest.starts_with('/'))
         return Malformed("lmtp: is followed by //host:port or by a socket's path from /", 5);
+      if (rest.size() > kMaxSocketPathOctets)
+        return Malformed("the path of a socket has at most 107 octets", 5);
       hop.socket_path = rest;
       return hop;
     }

@@ -1,12 +1,16 @@
 // common/config/path.h — file names of the configuration, cleaned without a look at the disk.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
 #include "common/base/parse_error.h"
 
 namespace postern::config {
+
+// sun_path without its final zero (unix(7)).
+inline constexpr size_t kMaxSocketPathOctets = 107;
 
 // Drops doubled and final slashes and "." parts. Refuses "..", control characters, more than 4095
 // octets and the empty path.

@@ -25,6 +25,7 @@ enum class ResolverMode { kUnbound, kSystem };
 enum class MailboxFormat { kMaildir, kMbox };
 enum class LogTarget { kFile, kJournald, kSyslog, kStderr };
 enum class LogFormat { kPlain, kJson };
+enum class LogLevel { kDebug, kInfo, kNotice, kWarning, kError };  // as log::Severity counts
 enum class HopProtocol { kSmtp, kLmtp };
 
 // Where mail for a domain goes instead of its MX: "smtp://host:port", "lmtp://host:port",
@@ -99,7 +100,7 @@ struct Local {                     // [local]
   std::vector<std::string> users;  // account names, or "*": the system's accounts
   MailboxFormat format = MailboxFormat::kMaildir;
   std::string mailbox;              // path, {user} and {home} stand for the recipient's
-  std::string postmaster;           // who gets postmaster's mail
+  std::string postmaster;           // who gets postmaster's mail; empty: see accounts.h
   std::string recipient_delimiter;  // "+" : user+detail is user's
   int max_processes = 0;            // `deliver` processes at once
   absl::Duration timeout;
@@ -119,6 +120,7 @@ struct Dns {  // [dns]
 struct Log {  // [log]
   LogTarget target = LogTarget::kFile;
   LogFormat format = LogFormat::kPlain;
+  LogLevel level = LogLevel::kInfo;  // what is less severe is not written
   std::string file;
 };
 

@@ -7,6 +7,7 @@ constexpr std::string_view kIoBackends[] = {"auto", "uring", "epoll"};
 constexpr std::string_view kResolverModes[] = {"unbound", "system"};
 constexpr std::string_view kLogTargets[] = {"file", "journald", "syslog", "stderr"};
 constexpr std::string_view kLogFormats[] = {"plain", "json"};
+constexpr std::string_view kLogLevels[] = {"debug", "info", "notice", "warning", "error"};
 
 const Setting kTop[] = {
     {POSTERN_SETTING(hostname), .kind = Kind::kHostname, .example = "mail.example.org",
@@ -66,6 +67,11 @@ const Setting kLog[] = {
     {POSTERN_SETTING(log.format), .kind = Kind::kChoice, .fallback = "plain",
      .choices = kLogFormats, .example = "json",
      .help = "plain writes key=value lines for people, json one object a line for programs."},
+    {POSTERN_SETTING(log.level), .kind = Kind::kChoice, .fallback = "info", .choices = kLogLevels,
+     .example = "notice",
+     .help = "The least severe events that are written. info has a line for each step of each "
+             "message, which postern why reads; notice and above have what was deferred, refused "
+             "or went wrong."},
     {POSTERN_SETTING(log.file), .kind = Kind::kPath, .fallback = "log/postern.log",
      .installed = "/var/log/postern.log", .example = "/var/log/postern.log",
      .help = "The log file for target file. It is opened anew on a reload, so that it can be "

@@ -63,9 +63,11 @@ const Setting kLocal[] = {
              "home directory. With format mbox the default is /var/mail/{user}, in an instance "
              "mail/{user}.mbox."},
     {POSTERN_SETTING(local.postmaster), .kind = Kind::kMailbox, .fallback = "", .example = "alice",
-     .help = "Who gets the mail for postmaster, which every server has to accept (RFC 5321 section "
-             "4.5.1): an account or an address. Empty: the account postmaster if there is one, "
-             "otherwise the first of local.users, or root with \"*\"."},
+     .help =
+         "Who gets the mail for postmaster, which every server has to accept (RFC 5321 section "
+         "4.5.1): one of the accounts of local.users, or its address at a local domain. Empty: the "
+         "account postmaster if there is one, otherwise the first of local.users, with \"*\" the "
+         "account with the lowest user id."},
     {POSTERN_SETTING(local.recipient_delimiter), .kind = Kind::kText, .fallback = "+",
      .may_be_empty = true, .example = "-",
      .help = "The character that begins an addition to an account's name: with \"+\", mail for "

@@ -13,7 +13,7 @@ Source::Source(const protocol::mailbox::Deliver& order, UniqueFd descriptor)
       offset_(order.content_offset),
       left_(descriptor_.valid() ? order.content_octets : 0),
       short_(!descriptor_.valid() && order.inline_content.size() < order.content_octets),
-      fields_(DeliveryFields(order.sender, order.recipient, order.original_recipient)) {}
+      fields_(DeliveryFields(order.sender, order.recipient)) {}
 
 io::Task<absl::StatusOr<std::string>> Source::Next(io::Loop& loop) {
   if (short_) co_return DataLoss("the content is missing");

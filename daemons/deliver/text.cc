@@ -47,12 +47,8 @@ void CrlfToLf::Finish(std::string& out) {
   after_cr_ = false;
 }
 
-std::string DeliveryFields(std::string_view sender, std::string_view recipient,
-                           std::string_view original) {
-  std::string fields =
-      "Return-Path: <" + OneLine(sender) + ">\nDelivered-To: " + OneLine(recipient) + '\n';
-  if (!original.empty()) fields += "X-Original-To: " + OneLine(original) + '\n';
-  return fields;
+std::string DeliveryFields(std::string_view sender, std::string_view recipient) {
+  return "Return-Path: <" + OneLine(sender) + ">\nDelivered-To: " + OneLine(recipient) + '\n';
 }
 
 std::string WithoutReturnPaths(std::string_view front) {

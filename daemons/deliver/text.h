@@ -18,8 +18,7 @@ class CrlfToLf {
 };
 
 // What final delivery puts in front (RFC 5321 §4.4): Return-Path, Delivered-To; with LF.
-std::string DeliveryFields(std::string_view sender, std::string_view recipient,
-                           std::string_view original);
+std::string DeliveryFields(std::string_view sender, std::string_view recipient);
 
 // The front of a message without the Return-Path fields it came with. `front` must hold the whole
 // header section if that is at most kMaxHeader octets; a longer one stays as it is.

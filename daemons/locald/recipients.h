@@ -3,10 +3,9 @@
 
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
-#include "common/config/settings.h"
+#include "common/config/accounts.h"
 #include "common/ipc/protocol/control.h"
 
 namespace postern::locald {
@@ -14,7 +13,7 @@ namespace postern::locald {
 enum class Match : uint8_t {
   kAccount,
   kUnknown,  // no such user: known at RCPT, so the account is gone since
-  kNobody,   // postmaster, and the configuration names nobody: trouble of ours
+  kNobody,   // postmaster, and there is no account any more: trouble of ours
 };
 
 struct Destination {
@@ -27,18 +26,11 @@ class AccountTable {
   AccountTable(const config::Settings& settings,
                const std::vector<protocol::control::Account>& accounts);
 
-  // Of "user@domain", "user+detail@domain" or "postmaster", which policyd took for local. Names are
-  // compared without case. Postmaster (RFC 5321 §4.5.1) is local.postmaster; without that the
-  // account of this name, else the first that local.users names ("*" names none).
+  // Of "user@domain", "user+detail@domain" or "postmaster", which policyd took for local.
   Destination Find(std::string_view address) const;
 
  private:
-  std::string NameOf(std::string_view local_part) const;
-  std::string PostmasterOf(const config::Settings& settings) const;
-
-  std::unordered_map<std::string, std::string> names_;  // by name in lower case
-  std::string delimiter_;
-  std::string postmaster_;
+  config::LocalAccounts accounts_;
 };
 
 }  // namespace postern::locald

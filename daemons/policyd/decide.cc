@@ -13,6 +13,8 @@ using protocol::RecipientClass;
 using protocol::policy::Decision;
 using protocol::policy::Verdict;
 
+constexpr std::string_view kPostmaster = "postmaster";
+
 Verdict Accept(RecipientClass kind, std::string reason) {
   return {.decision = Decision::kAccept, .kind = kind, .reply = {}, .reason = std::move(reason)};
 }
@@ -22,6 +24,19 @@ Verdict Reject(uint16_t code, std::string enhanced, std::string text, std::strin
           .kind = RecipientClass::kRemote,
           .reply = {.code = code, .enhanced = std::move(enhanced), .text = std::move(text)},
           .reason = std::move(reason)};
+}
+
+Verdict Defer(uint16_t code, std::string enhanced, std::string text, std::string reason) {
+  Verdict verdict = Reject(code, std::move(enhanced), std::move(text), std::move(reason));
+  verdict.decision = Decision::kDefer;
+  return verdict;
+}
+
+std::vector<config::LocalAccount> Listed(const std::vector<protocol::control::Account>& accounts) {
+  std::vector<config::LocalAccount> listed;
+  for (const protocol::control::Account& account : accounts)
+    listed.push_back({.name = account.name, .uid = account.uid});
+  return listed;
 }
 
 // A domain as tables hold it: A-labels in lower case. Literals stay as they are.
@@ -35,9 +50,8 @@ std::string Canonical(std::string_view domain) {
 
 Rules::Rules(const config::Settings& settings,
              const std::vector<protocol::control::Account>& accounts)
-    : hostname_(settings.hostname),
+    : accounts_(settings, Listed(accounts)),
       networks_(settings.relay.networks),
-      delimiter_(settings.local.recipient_delimiter),
       max_connections_per_client_(settings.smtp.max_connections_per_client) {
   for (const std::string& domain : settings.domains) domains_.insert(domain);
   for (const std::string& domain : settings.relay.domains) {
@@ -47,8 +61,6 @@ Rules::Rules(const config::Settings& settings,
       relay_domains_.insert(domain);
     }
   }
-  for (const protocol::control::Account& account : accounts)
-    users_.insert(smtp::AsciiLower(account.name));
 }
 
 bool Rules::IsRelayDomain(std::string_view domain) const {
@@ -60,14 +72,15 @@ bool Rules::IsRelayDomain(std::string_view domain) const {
   return false;
 }
 
-// Names are compared without case; what follows the delimiter is the user's own business.
-bool Rules::UserExists(std::string_view local_part) const {
-  const std::string name = smtp::AsciiLower(local_part);
-  if (name == "postmaster" || users_.contains(name)) return true;
-  if (delimiter_.empty()) return false;
-  const size_t detail = name.find_first_of(delimiter_);
-  return detail != std::string::npos && detail > 0 &&
-         users_.contains(std::string_view(name).substr(0, detail));
+// A route in disguise is no local user, and is not followed (S07).
+Verdict Rules::DecideLocal(std::string_view local_part) const {
+  if (!accounts_.Find(local_part).empty()) return Accept(RecipientClass::kLocal, "local user");
+  // It has to be accepted (RFC 5321 §4.5.1), and there is nobody to give it to: trouble of ours.
+  if (smtp::EqualsIgnoringCase(local_part, kPostmaster)) {
+    return Defer(450, "4.3.5", "nobody is postmaster here yet, try again later",
+                 "no account gets postmaster's mail: set local.postmaster");
+  }
+  return Reject(550, "5.1.1", "no such user here", "unknown local user");
 }
 
 bool Rules::MayRelay(const protocol::policy::RecipientQuestion& question) const {
@@ -82,18 +95,13 @@ Verdict Rules::Decide(const protocol::policy::RecipientQuestion& question) const
       !smtp::ParseMailbox(question.sender, smtp::Utf8::kAllowed).has_value()) {
     return Reject(550, "5.1.7", "bad sender address", "the sender is not an address");
   }
-  if (smtp::EqualsIgnoringCase(question.recipient, "postmaster"))
-    return Accept(RecipientClass::kLocal, "postmaster");
+  if (smtp::EqualsIgnoringCase(question.recipient, kPostmaster)) return DecideLocal(kPostmaster);
   const Parsed<smtp::Mailbox> recipient =
       smtp::ParseMailbox(question.recipient, smtp::Utf8::kAllowed);
   if (!recipient.has_value())
     return Reject(550, "5.1.3", "bad recipient address", "the recipient is not an address");
   const std::string domain = Canonical(recipient->domain);
-  if (domains_.contains(domain)) {
-    // A route in disguise is no local user, and is not followed (S07).
-    if (UserExists(recipient->local_part)) return Accept(RecipientClass::kLocal, "local user");
-    return Reject(550, "5.1.1", "no such user here", "unknown local user");
-  }
+  if (domains_.contains(domain)) return DecideLocal(recipient->local_part);
   if (IsRelayDomain(domain)) {
     if (question.routed_local_part && !MayRelay(question)) {
       return Reject(550, "5.7.1", "relaying denied: routed address",

@@ -7,6 +7,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "common/base/hash.h"
 #include "common/base/ip.h"
+#include "common/config/accounts.h"
 #include "common/config/settings.h"
 #include "common/ipc/protocol/control.h"
 #include "common/ipc/protocol/smtpd_policyd.h"
@@ -27,15 +28,13 @@ class Rules {
  private:
   bool MayRelay(const protocol::policy::RecipientQuestion& question) const;
   bool IsRelayDomain(std::string_view domain) const;
-  bool UserExists(std::string_view local_part) const;
+  protocol::policy::Verdict DecideLocal(std::string_view local_part) const;
 
-  std::string hostname_;
   StringSet domains_;
   StringSet relay_domains_;
   StringSet relay_subdomains_;  // of these; entries written ".example.org"
-  StringSet users_;
+  config::LocalAccounts accounts_;
   std::vector<IpNetwork> networks_;
-  std::string delimiter_;
   int max_connections_per_client_;
 };
 

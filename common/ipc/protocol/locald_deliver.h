@@ -19,7 +19,6 @@ struct Deliver {
   uint64_t queue_id = 0;
   std::string sender;     // for Return-Path (S08); empty: null
   std::string recipient;  // for Delivered-To
-  std::string original_recipient;
   int64_t arrival_us = 0;
   uint64_t content_octets = 0;
   uint64_t content_offset = 0;
@@ -29,7 +28,6 @@ struct Deliver {
     v("queue_id", m.queue_id);
     v("sender", m.sender, kMaxAddress);
     v("recipient", m.recipient, kMaxAddress);
-    v("original_recipient", m.original_recipient, kMaxXtext);
     v("arrival_us", m.arrival_us);
     v("content_octets", m.content_octets);
     v("content_offset", m.content_offset);

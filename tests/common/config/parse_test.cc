@@ -9,8 +9,11 @@
 namespace postern::config {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::StartsWith;
 
 constexpr std::string_view kHead = "hostname = \"mail.example.org\"\n";
 
@@ -277,6 +280,45 @@ TEST(Parse, EachProblemNamesItsPlaceAndWhatToType) {
       EXPECT_EQ(complaints, expected) << text;
     }
   }
+}
+
+TEST(Parse, PathsOfSocketsAreAsLongAsTheKernelTakes) {
+  const std::string fits(105, 's');  // and "/" in front, below root "/"
+  Good(std::string(kHead) + "[smtp]\nsocket = \"/" + fits + "x\"\n");
+  EXPECT_EQ(Complaints(std::string(kHead) + "[smtp]\nsocket = \"/" + fits + "xy\"\n"),
+            "p.toml:3:10: smtp.socket: the path of a socket has at most 107 octets, and \"/" +
+                fits + "xy\" has 108; choose a shorter one");
+  // "/queue-15.sock" comes behind the run directory, 14 octets.
+  const std::string directory(92, 'r');
+  Good(std::string(kHead) + "run_directory = \"/" + directory + "\"\n");
+  EXPECT_THAT(Complaints(std::string(kHead) + "run_directory = \"/" + directory + "r\"\n"),
+              StartsWith("p.toml:2:17: run_directory: the path of a socket"));
+  const std::string root = "/" + std::string(90, 'd');  // "/run/postern/submit" does not fit in
+  EXPECT_THAT(Complaints(std::string(kHead) + "root = \"" + root + "\"\n"),
+              AllOf(StartsWith("p.toml:2:8: smtp.socket: the path"),
+                    HasSubstr("choose a shorter root, or set smtp.socket"),
+                    HasSubstr("\np.toml:2:8: run_directory: the path")));
+  Good(std::string(kHead) + "[outbound]\nsmarthost = \"lmtp:/" + fits + "x\"\n");
+  EXPECT_THAT(Complaints(std::string(kHead) + "[outbound]\nsmarthost = \"lmtp:/" + fits + "xy\"\n"),
+              HasSubstr("the path of a socket has at most 107 octets"));
+}
+
+TEST(Parse, PostmasterIsAnAccountHere) {
+  const std::string head = std::string(kHead) + "domains = [\"example.org\"]\n[local]\n";
+  const std::string users = "users = [\"alice\", \"bob\"]\n";
+  for (const char* good : {"bob", "BOB", "bob+pm", "bob@example.org", "Bob+pm@EXAMPLE.org", ""})
+    Good(head + users + "postmaster = \"" + good + "\"\n");
+  Good(head + "users = [\"*\"]\npostmaster = \"whoever\"\n");
+  Good(head + "users = []\n");
+  EXPECT_EQ(Complaints(head + users + "postmaster = \"carol\"\n"),
+            "p.toml:5:14: local.postmaster is \"carol\", which is none of local.users; name one of "
+            "them");
+  EXPECT_EQ(Complaints(head + "postmaster = \"bob\"\nusers = []\n"),
+            "p.toml:5:9: local.postmaster is \"bob\", which is none of local.users; name one of "
+            "them");
+  EXPECT_EQ(Complaints(head + "postmaster = \"bob@example.net\"\n"),
+            "p.toml:4:14: local.postmaster is \"bob@example.net\", an address at another host; "
+            "mail for postmaster is delivered here, so name an account of local.users");
 }
 
 TEST(Parse, HostnamesAreFullyQualified) {

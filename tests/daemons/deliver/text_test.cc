@@ -39,7 +39,7 @@ TEST(FromLine, HasTheDateAsMailReadersExpectIt) {
 }
 
 TEST(DeliveryFields, ForeignLineBreaksMakeNoFields) {
-  EXPECT_EQ(DeliveryFields("a@x\r\nEvil: 1", "b@y", ""),
+  EXPECT_EQ(DeliveryFields("a@x\r\nEvil: 1", "b@y"),
             "Return-Path: <a@x??Evil: 1>\nDelivered-To: b@y\n");
 }
 

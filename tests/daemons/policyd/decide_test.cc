@@ -90,6 +90,21 @@ TEST(Rules, RecipientsAreAcceptedOrRefusedByTheTable) {
   }
 }
 
+TEST(Rules, PostmasterWithoutAnAccountIsPutOffNotRefused) {
+  config::Settings settings;
+  settings.domains = {"example.org"};
+  const Rules rules(settings, {});
+  for (const char* recipient : {"postmaster", "POSTMASTER", "Postmaster@Example.org"}) {
+    protocol::policy::RecipientQuestion question;
+    question.sender = "a@b.example";
+    question.recipient = recipient;
+    const protocol::policy::Verdict verdict = rules.Decide(question);
+    EXPECT_EQ(verdict.decision, Decision::kDefer) << recipient;
+    EXPECT_EQ(verdict.reply.code, 450) << recipient;
+    EXPECT_EQ(verdict.reply.enhanced, "4.3.5") << recipient;
+  }
+}
+
 TEST(Rules, ALocalUserMaySendAnywhere) {
   protocol::policy::RecipientQuestion question;
   question.local_user = "alice";
