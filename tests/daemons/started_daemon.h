@@ -84,6 +84,9 @@ class StartedDaemon final : public ipc::FrameHandler {
     IgnoreStatus(control_.Send(control_.NewId(), which, std::move(theirs)), "Begin tells");
     return std::move(ours);
   }
+  void AddListener(const protocol::control::ListenerEnd& which, UniqueFd listening) {
+    IgnoreStatus(control_.Send(control_.NewId(), which, std::move(listening)), "Begin tells");
+  }
   void set_make_deliver(MakeDeliver make) { make_deliver_ = std::move(make); }
 
   void SendBegin() {
