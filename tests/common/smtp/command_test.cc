@@ -56,6 +56,13 @@ TEST(Command, WhatIsNoneIsUnrecognized) {
   ExpectBad(std::string_view("DATA\0", 5), Kind::kUnrecognized);
 }
 
+TEST(Command, WordsForPeopleHoldNoControlCharacters) {
+  for (const char* line : {"NOOP \x01", "HELP \x7f", "VRFY a\rb", "EXPN \x80", "ETRN \x1b[2J"})
+    ExpectBad(line, Kind::kSyntax);
+  ExpectBad(std::string_view("NOOP a\0b", 8), Kind::kSyntax);
+  Good<Noop>("NOOP \xc3\xbc \t x");
+}
+
 TEST(Command, ArgumentsWhereNoneBelongAreSyntaxErrors) {
   for (const char* line : {"DATA x", "RSET x", "QUIT now", "STARTTLS x", "VRFY", "EXPN", "ETRN",
                            "EHLO", "HELO", "AUTH", "BDAT"}) {
