@@ -20,6 +20,7 @@ inline constexpr EventName kSandboxEntered = "sandbox.entered";         // layer
 inline constexpr EventName kSandboxFailed = "sandbox.failed";           // layer, error
 inline constexpr EventName kServerReady = "server.ready";               // listeners
 inline constexpr EventName kListenerOpened = "listener.opened";         // address
+inline constexpr EventName kListenerClosed = "listener.closed";         // address
 inline constexpr EventName kConfigLoaded = "config.loaded";             // file
 inline constexpr EventName kConfigReloaded = "config.reloaded";         // file
 inline constexpr EventName kConfigRefused = "config.refused";           // file, error
@@ -48,12 +49,13 @@ inline constexpr EventName kMessageDelivered = "message.delivered";  // to, via,
 inline constexpr EventName kMessageRelayed = "message.relayed";      // to, remote, reply, took_ms
 inline constexpr EventName kMessageDeferred = "message.deferred";    // to, status, reason, retry_ms
 inline constexpr EventName kMessageBounced = "message.bounced";      // to, status, reason
-inline constexpr EventName kMessageExpired = "message.expired";      // to, age_ms
+inline constexpr EventName kMessageExpired = "message.expired";      // age_ms, recipients: too old
 inline constexpr EventName kMessageDiscarded = "message.discarded";  // to, reason
-inline constexpr EventName kMessageHeld = "message.held";            // reason
-inline constexpr EventName kMessageReleased = "message.released";
-inline constexpr EventName kMessageRequeued = "message.requeued";
-inline constexpr EventName kMessageDeleted = "message.deleted";    // reason
+// These four also have by: operator (then with uid, as the kernel says), policy, or qmgr itself.
+inline constexpr EventName kMessageHeld = "message.held";          // reason
+inline constexpr EventName kMessageReleased = "message.released";  // reason, if one was given
+inline constexpr EventName kMessageRequeued = "message.requeued";  // reason, if there is one
+inline constexpr EventName kMessageDeleted = "message.deleted";    // reason, if one was given
 inline constexpr EventName kMessageRemoved = "message.removed";    // all done; age_ms
 inline constexpr EventName kMessageExpanded = "message.expanded";  // to, into: alias or .forward
 
@@ -81,6 +83,8 @@ inline constexpr EventName kQueueRecovered = "queue.recovered";       // segment
 inline constexpr EventName kQueueFull = "queue.full";                 // free, reserve
 inline constexpr EventName kQueueRoom = "queue.room";                 // free: mail is taken again
 inline constexpr EventName kQueueWriteFailed = "queue.write_failed";  // segment, error
+inline constexpr EventName kQueueReadFailed = "queue.read_failed";    // id, error
+inline constexpr EventName kQueueFlushed = "queue.flushed";           // next_hop or all, count, by, uid
 inline constexpr EventName kQueueForeign = "queue.foreign";           // file, reason
 inline constexpr EventName kQueueDestination = "queue.destination";   // next_hop, state, reason
 

@@ -1,9 +1,10 @@
 // daemons/qmgr/admin.h — the operator's questions and orders (common/ipc/protocol/admin.h).
 #pragma once
 
+#include <sys/types.h>
+
 #include "common/io/scope.h"
 #include "common/io/socket.h"
-#include "common/ipc/channel.h"
 #include "daemons/qmgr/queue.h"
 
 namespace postern::qmgr {
@@ -14,11 +15,11 @@ class Admin {
   Admin(Queue& queue, uid_t owner_uid) : queue_(queue), owner_uid_(owner_uid) {}
   // Serves connections until stopped. Only root and our own user may ask.
   io::Task<absl::Status> Serve(UniqueFd listener);
+  // One connection, of a peer that may ask, until it ends or breaks the rules (that is logged).
+  io::Task<void> Talk(UniqueFd connection, uid_t peer);
 
  private:
-  class Connection;
   io::Task<void> Run(UniqueFd connection);
-  io::Task<protocol::admin::Message> Describe(QueuedMessage& message, size_t max_recipients);
 
   Queue& queue_;
   const uid_t owner_uid_;

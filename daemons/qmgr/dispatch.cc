@@ -19,7 +19,10 @@ void Worker::OnDown(const absl::Status&) {
   capacity_ = 0;
   ++generation_;
   dispatch_.TellCapacity(route_);
-  for (auto& [id, running] : std::exchange(running_, {})) dispatch_.queue_.Lost(running.job);
+  // At a stop the edges are closed by us: nobody died, and the next start gives it out again.
+  for (auto& [id, running] : std::exchange(running_, {})) {
+    if (!dispatch_.stopping_) dispatch_.queue_.Lost(running.job);
+  }
 }
 
 absl::Status Worker::OnFrame(ipc::Frame& frame) {
@@ -97,8 +100,6 @@ void Dispatch::Pump() {
   if (stopping_) return;
   for (const Route route : {Route::kRemote, Route::kLocal}) {
     for (;;) {
-      if (queue_.scheduler().in_flight() >= static_cast<size_t>(queue_.settings().queue.max_active))
-        return;
       Worker* worker = PickWorker(route);
       if (worker == nullptr) break;
       std::optional<Job> job = queue_.scheduler().Next(route, queue_.NowUs());
@@ -111,6 +112,7 @@ void Dispatch::Pump() {
 
 io::Task<absl::Status> Dispatch::Run() {
   for (;;) {
+    queue_.TakeAged();
     Pump();
     const std::optional<int64_t> next = queue_.scheduler().NextWakeup(queue_.NowUs());
     // Not in a tight loop over what is due but has no worker: Next has taken it off the timers by
@@ -126,13 +128,13 @@ io::Task<absl::Status> Dispatch::Run() {
 
 io::Task<void> Dispatch::Give(Worker& worker, uint64_t generation, Job job) {
   const absl::Status sent = co_await Send(worker, generation, job);
-  if (worker.generation_ == generation || worker.preparing_ > 0) --worker.preparing_;
+  --worker.preparing_;
   if (sent.ok()) {
     ++given_out_;
     co_return;
   }
   if (absl::IsUnavailable(sent)) {
-    queue_.Lost(job);
+    queue_.NotBegun(job);
   } else {
     queue_.Finish(job, {}, Verdict::kHealthy, std::string(Message(sent)));
   }
@@ -171,7 +173,7 @@ io::Task<absl::Status> Dispatch::Send(Worker& worker, uint64_t generation, const
   std::string whole;
   if (record.in_file) {
     CO_ASSIGN_OR_RETURN(const std::unique_ptr<DiskFile> file,
-                        co_await queue_.disk().Open(Queue::ContentName(job.message_id)));
+                        co_await queue_.disk().Open(ContentName(job.message_id)));
     CO_ASSIGN_OR_RETURN(const int fd, file->OpenForReading());
     descriptor = UniqueFd(fd);
     wire.inline_content = record.prepend;

@@ -55,7 +55,8 @@ class Dispatch {
  private:
   friend class Worker;
   void Pump();
-  // Destinations in trouble may use a part of the workers' room only; the scheduler must know all of it.
+  // Destinations in trouble may use a part of the workers' room only; the scheduler must know all
+  // of it.
   void TellCapacity(Route route);
   Worker* PickWorker(Route route);
   io::Task<void> Give(Worker& worker, uint64_t generation, Job job);

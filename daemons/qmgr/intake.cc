@@ -10,13 +10,41 @@ namespace postern::qmgr {
 
 namespace submission = protocol::submission;
 
+namespace {
+
+// With less room than that nothing is taken.
+constexpr uint64_t kLeastRoomOctets = 4096;
+
+protocol::ReplyText NoRoom() {
+  return {.code = 452, .enhanced = "4.3.1", .text = "insufficient system storage, try again later"};
+}
+
+protocol::ReplyText TooMuch() {
+  return {.code = 452, .enhanced = "4.3.1", .text = "too much mail at once, try again later"};
+}
+
+// Whose fault it is only the log says.
+protocol::ReplyText ReplyFor(const absl::Status& trouble) {
+  if (absl::IsResourceExhausted(trouble)) return NoRoom();
+  return {.code = 451, .enhanced = "4.3.0", .text = "local trouble, try again later"};
+}
+
+uint64_t CostOf(const submission::Recipient& recipient) {
+  return sizeof recipient + recipient.address.size() + recipient.orcpt.size();
+}
+
+}  // namespace
+
 struct Intake::Stream {
   submission::Submit submit;
   std::vector<submission::Recipient> recipients;
   std::string buffer;   // content not yet written (or all of it, while it is small)
   uint64_t octets = 0;  // of content so far
+  uint64_t allowed = submission::kInitialCredit;  // octets it may have sent
+  uint64_t charged = 0;                           // its share of IntakeTotals::buffered_octets
   uint64_t generation = 0;
   bool to_file = false;
+  bool file_made = false;
   bool ended = false;
   bool cancelled = false;
   bool refused = false;
@@ -27,9 +55,22 @@ struct Intake::Stream {
 
 Intake::~Intake() = default;
 
+bool Intake::Charge(Stream& stream, uint64_t octets) {
+  if (totals_.buffered_octets + octets > IntakeTotals::kMaxBufferedOctets) return false;
+  totals_.buffered_octets += octets;
+  stream.charged += octets;
+  return true;
+}
+
+void Intake::Discharge(Stream& stream, uint64_t octets) {
+  totals_.buffered_octets -= octets;
+  stream.charged -= octets;
+}
+
 void Intake::Release(Stream& stream) {
-  totals_.buffered_octets -= stream.buffer.size();
-  stream.buffer = std::string();
+  Discharge(stream, stream.charged);
+  stream.buffer = {};
+  stream.recipients = {};
 }
 
 void Intake::OnDown(const absl::Status&) {
@@ -54,12 +95,12 @@ absl::Status Intake::OnFrame(ipc::Frame& frame) {
   switch (frame.type) {
     case submission::kRecipients: {
       ASSIGN_OR_RETURN(auto piece, ipc::DecodeFrame<submission::Recipients>(frame));
-      return OnRecipients(*stream, std::move(piece));
+      return OnRecipients(frame.id, *stream, std::move(piece));
     }
     case submission::kContent: {
       ASSIGN_OR_RETURN(const auto content, ipc::DecodeFrame<submission::Content>(frame));
       const bool was_in_memory = !stream->to_file;
-      OnContent(frame.id, *stream, content.bytes);
+      RETURN_IF_ERROR(OnContent(frame.id, *stream, content.bytes));
       if (was_in_memory && stream->to_file) work_.Spawn(WriteFile(frame.id, stream));
       stream->more.Set();
       return absl::OkStatus();
@@ -82,69 +123,97 @@ absl::Status Intake::OnSubmit(uint32_t id, submission::Submit submit) {
   stream->generation = generation_;
   streams_[id] = stream;
   ++totals_.streams;
+  NoteRoom();
   if (totals_.stopping) {
-    Refuse(id, *stream, 421, "4.3.2", "service is shutting down, try again later");
+    Refuse(id, *stream,
+           {.code = 421, .enhanced = "4.3.2", .text = "service is shutting down, try again later"});
   } else if (queue_.Knows(queue_id.value())) {
-    Refuse(id, *stream, 451, "4.3.0", "queue id in use, try again");
-  } else if (totals_.buffered_octets > IntakeTotals::kMaxBufferedOctets) {
-    Refuse(id, *stream, 452, "4.3.1", "too much mail at once, try again later");
-  } else {
-    const bool room =
-        queue_.store().HasRoomFor(std::max<uint64_t>(stream->submit.announced_octets, 4096));
-    if (room == totals_.full) {
-      totals_.full = !room;
-      log::Event(room ? log::Severity::kNotice : log::Severity::kError,
-                 room ? log::kQueueRoom : log::kQueueFull);
-    }
-    if (!room) Refuse(id, *stream, 452, "4.3.1", "insufficient system storage, try again later");
+    Refuse(id, *stream, {.code = 451, .enhanced = "4.3.0", .text = "queue id in use, try again"});
+  } else if (totals_.full || !queue_.store().HasRoomFor(stream->submit.announced_octets)) {
+    Refuse(id, *stream, NoRoom());
   }
   return absl::OkStatus();
 }
 
-absl::Status Intake::OnRecipients(Stream& stream, submission::Recipients piece) {
+// Says it once when the disk becomes full, and once when there is room again.
+void Intake::NoteRoom() {
+  const bool full = !queue_.store().HasRoomFor(kLeastRoomOctets);
+  if (std::exchange(totals_.full, full) == full) return;
+  log::Event(full ? log::Severity::kError : log::Severity::kNotice,
+             full ? log::kQueueFull : log::kQueueRoom)
+      .Int("free", queue_.disk().FreeOctets().value_or(0))
+      .Int("reserve", queue_.settings().queue.reserve_octets);
+}
+
+absl::Status Intake::OnRecipients(uint32_t id, Stream& stream, submission::Recipients piece) {
   if (stream.recipients.size() + piece.recipients.size() > submission::kMaxRecipients)
     return DataLoss("too many recipients");
+  if (stream.refused) return absl::OkStatus();
+  uint64_t cost = 0;
+  for (const submission::Recipient& recipient : piece.recipients) cost += CostOf(recipient);
+  if (!Charge(stream, cost)) {
+    Refuse(id, stream, TooMuch());
+    return absl::OkStatus();
+  }
   std::move(piece.recipients.begin(), piece.recipients.end(),
             std::back_inserter(stream.recipients));
   return absl::OkStatus();
 }
 
-void Intake::Credit(uint32_t id, uint64_t octets) {
-  if (channel_ == nullptr || octets == 0) return;
+void Intake::Credit(uint32_t id, Stream& stream, uint64_t octets) {
+  if (octets == 0) return;
+  stream.allowed += octets;
+  if (channel_ == nullptr || stream.generation != generation_) return;
   const submission::Credit credit{.octets = static_cast<uint32_t>(octets)};
   IgnoreStatus(channel_->Send(id, credit), "a channel that is gone needs no credit");
 }
 
-void Intake::OnContent(uint32_t id, Stream& stream, std::string_view bytes) {
+absl::Status Intake::OnContent(uint32_t id, Stream& stream, std::string_view bytes) {
   stream.octets += bytes.size();
+  if (stream.octets > stream.allowed) return DataLoss("content beyond its credit");
   if (stream.refused) {
-    Credit(id, bytes.size());  // what is refused is still sent to its end
-    return;
+    Credit(id, stream, bytes.size());  // what is refused is still sent to its end
+    return absl::OkStatus();
+  }
+  if (!Charge(stream, bytes.size())) {
+    Refuse(id, stream, TooMuch());
+    Credit(id, stream, bytes.size());
+    return absl::OkStatus();
   }
   stream.buffer += bytes;
-  totals_.buffered_octets += bytes.size();
-  if (stream.to_file) return;  // credit comes as it is written
+  if (stream.to_file) return absl::OkStatus();  // credit comes as it is written
   if (stream.octets > queue_.settings().queue.inline_octets) {
     stream.to_file = true;
   } else if (stream.octets > submission::kInitialCredit / 2) {
-    Credit(id, bytes.size());
+    Credit(id, stream, bytes.size());
   }
+  return absl::OkStatus();
 }
 
-void Intake::Refuse(uint32_t id, Stream& stream, uint16_t code, std::string enhanced,
-                    std::string text) {
+void Intake::Refuse(uint32_t id, Stream& stream, protocol::ReplyText reply) {
   stream.refused = true;
   ++totals_.refused;
-  if (!stream.to_file) Release(stream);
-  const submission::Refused refused{
-      .reply = {.code = code, .enhanced = std::move(enhanced), .text = std::move(text)}};
-  stream.refusal = refused.reply;
-  if (channel_ != nullptr)
-    IgnoreStatus(channel_->Send(id, refused), "a channel that is gone needs no answer");
+  LogRefused(stream, reply, absl::OkStatus());
+  if (!stream.to_file) Release(stream);  // else its writer does
+  stream.refusal = std::move(reply);
+  if (channel_ == nullptr || stream.generation != generation_) return;
+  const submission::Refused refused{.reply = stream.refusal};
+  IgnoreStatus(channel_->Send(id, refused), "a channel that is gone needs no answer");
 }
 
-void Intake::SendDone(uint32_t id, submission::Outcome outcome, const protocol::ReplyText& reply) {
-  if (channel_ == nullptr) return;
+void Intake::LogRefused(const Stream& stream, const protocol::ReplyText& reply,
+                        const absl::Status& why) const {
+  log::Event(log::Severity::kNotice, log::kMessageRefused)
+      .Id(QueueId(stream.submit.queue_id))
+      .Int("code", reply.code)
+      .Str("status", reply.enhanced)
+      .Str("reason", reply.text)
+      .Error(why);
+}
+
+void Intake::SendDone(uint32_t id, const Stream& stream, submission::Outcome outcome,
+                      const protocol::ReplyText& reply) {
+  if (channel_ == nullptr || stream.generation != generation_) return;
   const submission::Done done{.outcome = outcome, .reply = reply};
   IgnoreStatus(channel_->Send(id, done), "a channel that is gone needs no answer");
 }
@@ -157,9 +226,9 @@ void Intake::OnEnd(uint32_t id, std::shared_ptr<Stream> stream) {
   --totals_.streams;
   if (stream->cancelled) {
     Release(*stream);
-    SendDone(id, submission::Outcome::kCancelled, {});
+    SendDone(id, *stream, submission::Outcome::kCancelled, {});
   } else if (stream->refused) {
-    SendDone(id, submission::Outcome::kRefused, stream->refusal);
+    SendDone(id, *stream, submission::Outcome::kRefused, stream->refusal);
   } else {
     work_.Spawn(Commit(id, std::move(stream)));
   }
@@ -190,87 +259,67 @@ MessageRecord Intake::RecordOf(Stream& stream) const {
 }
 
 io::Task<void> Intake::Commit(uint32_t id, std::shared_ptr<Stream> stream) {
-  const uint64_t queue_id = stream->submit.queue_id;
-  absl::Status committed;
-  if (stream->recipients.empty()) {
-    committed = InvalidArgument("a message without recipients");
-  } else {
-    MessageRecord record = RecordOf(*stream);
-    log::Event event(log::Severity::kInfo, log::kMessageQueued);
-    event.Id(QueueId(queue_id))
-        .Str("from", record.sender)
-        .Int("size", record.content_octets)
-        .Int("recipients", record.recipients.size())
-        .Str("client", record.submitter);
-    std::string content;
-    if (!stream->to_file) {
-      totals_.buffered_octets -= stream->buffer.size();
-      content = std::move(stream->buffer);
-      stream->buffer = std::string();
-    }
-    committed = co_await queue_.Accept(queue_id, std::move(record), std::move(content));
-    event.Error(committed);
+  absl::Status committed = InvalidArgument("a message without recipients");
+  if (!stream->recipients.empty()) {
+    std::string content = stream->to_file ? std::string() : std::move(stream->buffer);
+    committed =
+        co_await queue_.Accept(stream->submit.queue_id, RecordOf(*stream), std::move(content));
   }
-  const bool same_channel = stream->generation == generation_;
+  Release(*stream);  // it was in memory until now
   if (committed.ok()) {
     ++totals_.accepted;
-    if (same_channel) SendDone(id, submission::Outcome::kCommitted, {});
+    SendDone(id, *stream, submission::Outcome::kCommitted, {});
     co_return;
   }
   ++totals_.refused;
-  const bool space = absl::IsResourceExhausted(committed);
-  if (same_channel) {
-    SendDone(id, submission::Outcome::kRefused,
-             {.code = static_cast<uint16_t>(space ? 452 : 451),
-              .enhanced = space ? "4.3.1" : "4.3.0",
-              .text = space ? "insufficient system storage, try again later"
-                            : "local trouble, try again later"});
+  const protocol::ReplyText reply = ReplyFor(committed);
+  LogRefused(*stream, reply, committed);
+  SendDone(id, *stream, submission::Outcome::kRefused, reply);
+  if (stream->file_made) {
+    IgnoreStatus(co_await queue_.disk().Remove(ContentName(stream->submit.queue_id)),
+                 "an orphan is removed at the next start");
   }
 }
 
 // A message too large for the log: written to its file as it comes.
 io::Task<void> Intake::WriteFile(uint32_t id, std::shared_ptr<Stream> stream) {
-  const std::string name = Queue::ContentName(stream->submit.queue_id);
   const absl::Status written = co_await WriteFileUntilEnd(id, *stream);
-  if (!written.ok() && !stream->refused && !stream->cancelled) {
-    const bool space = absl::IsResourceExhausted(written);
+  if (absl::IsCancelled(written)) {
+    stream->cancelled = true;
+  } else if (!written.ok() && !stream->refused && !stream->cancelled) {
     log::Event(log::Severity::kError, log::kQueueWriteFailed)
         .Id(QueueId(stream->submit.queue_id))
         .Error(written);
-    if (stream->generation == generation_) {
-      Refuse(id, *stream, space ? 452 : 451, space ? "4.3.1" : "4.3.0",
-             space ? "insufficient system storage, try again later"
-                   : "local trouble, try again later");
-    }
-    stream->refused = true;
+    Refuse(id, *stream, ReplyFor(written));
   }
   // Whatever still comes of a refused message is let go.
   while (!stream->ended && !stream->cancelled) {
-    Credit(id, stream->buffer.size());
+    const size_t octets = stream->buffer.size();
     Release(*stream);
+    Credit(id, *stream, octets);
     stream->more.Reset();
     if (!(co_await stream->more.Wait(io::Deadline::Never())).ok()) break;
   }
-  Release(*stream);
   stream->file.reset();
-  const bool keep = written.ok() && stream->ended && !stream->cancelled && !stream->refused;
-  if (!keep)
-    IgnoreStatus(co_await queue_.disk().Remove(name), "an orphan is removed at the next start");
   if (stream->generation == generation_ && streams_.erase(id) > 0) --totals_.streams;
-  if (keep) {
+  if (written.ok() && stream->ended && !stream->cancelled && !stream->refused) {
     co_await Commit(id, stream);
-    if (!queue_.Knows(stream->submit.queue_id))
-      IgnoreStatus(co_await queue_.disk().Remove(name), "an orphan is removed at the next start");
-  } else if (stream->generation == generation_) {
-    SendDone(id,
-             stream->cancelled ? submission::Outcome::kCancelled : submission::Outcome::kRefused,
-             stream->refusal);
+    co_return;
   }
+  Release(*stream);
+  if (stream->file_made) {
+    IgnoreStatus(co_await queue_.disk().Remove(ContentName(stream->submit.queue_id)),
+                 "an orphan is removed at the next start");
+  }
+  SendDone(id, *stream,
+           stream->cancelled ? submission::Outcome::kCancelled : submission::Outcome::kRefused,
+           stream->refusal);
 }
 
 io::Task<absl::Status> Intake::WriteFileUntilEnd(uint32_t id, Stream& stream) {
   CO_ASSIGN_OR_RETURN(stream.file,
-                      co_await queue_.disk().Create(Queue::ContentName(stream.submit.queue_id), 0));
+                      co_await queue_.disk().Create(ContentName(stream.submit.queue_id), 0));
+  stream.file_made = true;
   uint64_t offset = 0;
   for (;;) {
     if (stream.cancelled || stream.refused) co_return absl::OkStatus();
@@ -282,10 +331,10 @@ io::Task<absl::Status> Intake::WriteFileUntilEnd(uint32_t id, Stream& stream) {
     }
     const std::string piece = std::exchange(stream.buffer, {});
     const absl::Status written = co_await stream.file->Write(piece, offset);
-    totals_.buffered_octets -= piece.size();
+    Discharge(stream, piece.size());
     CO_RETURN_IF_ERROR(written);
     offset += piece.size();
-    if (!stream.ended) Credit(id, piece.size());
+    if (!stream.ended) Credit(id, stream, piece.size());
   }
   // The content before the record that names it.
   CO_RETURN_IF_ERROR(co_await stream.file->Sync());

@@ -2,8 +2,8 @@
 // common/ipc/protocol/submission.h.
 //
 // The submitter may be in somebody's hands: it can open so many streams and no more, ids must carry
-// its origin and be new, content waits in memory up to a bound and goes to a file of its own beyond
-// it.
+// its origin and be new, content comes as far as there is credit for it, waits in memory up to a
+// bound and goes to a file of its own beyond it.
 #pragma once
 
 #include <memory>
@@ -18,7 +18,7 @@ namespace postern::qmgr {
 
 // What all intakes of a qmgr share.
 struct IntakeTotals {
-  // Content in memory of all streams together: beyond it new streams are refused with 452.
+  // Content and recipients in memory of all streams together: what goes beyond is refused with 452.
   static constexpr uint64_t kMaxBufferedOctets = 64u << 20;
   uint64_t buffered_octets = 0;
   uint64_t streams = 0;
@@ -42,17 +42,23 @@ class Intake final : public service::PeerHandler {
   struct Stream;
 
   absl::Status OnSubmit(uint32_t id, protocol::submission::Submit submit);
-  absl::Status OnRecipients(Stream& stream, protocol::submission::Recipients piece);
-  void OnContent(uint32_t id, Stream& stream, std::string_view bytes);
+  absl::Status OnRecipients(uint32_t id, Stream& stream, protocol::submission::Recipients piece);
+  absl::Status OnContent(uint32_t id, Stream& stream, std::string_view bytes);
   void OnEnd(uint32_t id, std::shared_ptr<Stream> stream);
-  void Refuse(uint32_t id, Stream& stream, uint16_t code, std::string enhanced, std::string text);
-  void SendDone(uint32_t id, protocol::submission::Outcome outcome,
+  void NoteRoom();
+  void Refuse(uint32_t id, Stream& stream, protocol::ReplyText reply);
+  void LogRefused(const Stream& stream, const protocol::ReplyText& reply,
+                  const absl::Status& why) const;
+  // What goes to the channel the stream came by; to no successor of it.
+  void SendDone(uint32_t id, const Stream& stream, protocol::submission::Outcome outcome,
                 const protocol::ReplyText& reply);
   io::Task<void> WriteFile(uint32_t id, std::shared_ptr<Stream> stream);
   io::Task<absl::Status> WriteFileUntilEnd(uint32_t id, Stream& stream);
   io::Task<void> Commit(uint32_t id, std::shared_ptr<Stream> stream);
-  void Credit(uint32_t id, uint64_t octets);
+  void Credit(uint32_t id, Stream& stream, uint64_t octets);
   MessageRecord RecordOf(Stream& stream) const;
+  bool Charge(Stream& stream, uint64_t octets);
+  void Discharge(Stream& stream, uint64_t octets);
   void Release(Stream& stream);
 
   Queue& queue_;
@@ -60,7 +66,7 @@ class Intake final : public service::PeerHandler {
   io::TaskScope& work_;
   const uint8_t origin_;
   ipc::Channel* channel_ = nullptr;
-  uint64_t generation_ = 0;  // of the channel: answers do not go to a successor
+  uint64_t generation_ = 0;  // of the channel
   std::unordered_map<uint32_t, std::shared_ptr<Stream>> streams_;
 };
 

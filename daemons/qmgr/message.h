@@ -34,23 +34,25 @@ struct QueuedMessage {
   uint64_t id = 0;
   Location where;
   Location last_attempt;
-  int64_t arrival_us = 0;
+  int64_t arrival_us = 0;  // wall clock, for people and for the next start
+  int64_t born_us = 0;     // the same moment of the monotonic clock, which alone counts its age
   uint64_t octets = 0;
   uint32_t recipients = 0;
   uint32_t left = 0;  // not done yet
   uint32_t attempts = 0;
   DoneSet done;
-  bool held = false;
   bool null_sender = false;
   bool in_file = false;
   bool delay_notified = false;
   bool wants_success = false;  // some recipient has NOTIFY=SUCCESS
-  uint16_t busy = 0;           // tasks that work on it; it is not removed under their hands
+  bool stranded = false;       // the scheduler does not know all that is left: see Queue::Release
   bool removed = false;
-  int64_t next_attempt_us = 0;  // wall clock, for people; 0: now
-  std::unique_ptr<std::string> hold_reason;
+  uint32_t busy = 0;                         // who works on it: it is not removed under their hands
+  std::unique_ptr<std::string> hold_reason;  // null: not held
   // The message itself from its commit until it was first handed out, as far as there is room.
   std::shared_ptr<const LoadedMessage> cached;
+
+  bool held() const { return hold_reason != nullptr; }
 };
 
 }  // namespace postern::qmgr

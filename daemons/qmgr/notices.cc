@@ -45,16 +45,18 @@ std::unique_ptr<service::PeerHandler> Notices::MakeHandler(uint8_t origin) {
   return std::make_unique<Handler>(*this);
 }
 
-io::Task<bool> Notices::Notify(uint64_t id, const LoadedMessage& loaded, NoticeWish wish) {
+io::Task<bool> Notices::Notify(uint64_t id, const LoadedMessage& loaded, NoticeWish& wish) {
   const MessageRecord& record = loaded.record;
   const absl::StatusOr<std::string> head =
       co_await queue_.ReadHead(id, loaded, notice::kMaxReturned);
-  if (!head.ok() || channel_ == nullptr) co_return false;
+  if (!head.ok()) {
+    log::Event(log::Severity::kWarning, log::kNoticeFailed).Id(QueueId(id)).Error(head.status());
+    co_return false;
+  }
   notice::Notice message;
   message.kind = wish.kind;
   message.queue_id = id;
-  message.sender =
-      record.sender.empty() ? queue_.settings().queue.double_bounce_recipient : record.sender;
+  message.sender = NoticeAddress(record, wish, queue_.settings().queue.double_bounce_recipient);
   message.envid = record.envid;
   message.ret = record.ret;
   message.smtputf8 = record.smtputf8;
@@ -66,27 +68,34 @@ io::Task<bool> Notices::Notify(uint64_t id, const LoadedMessage& loaded, NoticeW
   message.complete = head->size() == message.content_octets;
   message.returned = *head;
   // Many recipients: a notice for each hundred.
-  for (size_t at = 0; at < wish.recipients.size(); at += protocol::kMaxRecipientsPerPiece) {
-    const size_t end =
-        std::min<size_t>(wish.recipients.size(), at + protocol::kMaxRecipientsPerPiece);
-    message.recipients.assign(wish.recipients.begin() + static_cast<ptrdiff_t>(at),
-                              wish.recipients.begin() + static_cast<ptrdiff_t>(end));
+  while (!wish.recipients.empty()) {
+    const auto end =
+        wish.recipients.begin() + static_cast<ptrdiff_t>(std::min<size_t>(
+                                      wish.recipients.size(), protocol::kMaxRecipientsPerPiece));
+    message.recipients.assign(wish.recipients.begin(), end);
     message.notice_id = ids_.Next(queue_.WallUs() / 1000).value();
-    if (channel_ == nullptr) co_return false;
-    const auto answer =
-        co_await channel_->Call<notice::NoticeDone>(message, queue_.loop().After(kNoticeTimeout));
-    if (!answer.ok() || answer->outcome == notice::Outcome::kFailed) {
-      log::Event(log::Severity::kWarning, log::kNoticeFailed)
-          .Id(QueueId(id))
-          .Str("reason", answer.ok() ? answer->reason : "")
-          .Error(answer.status());
-      co_return false;
-    }
-    const bool sent = answer->outcome == notice::Outcome::kSubmitted;
-    log::Event event(log::Severity::kInfo, sent ? log::kNoticeSent : log::kNoticeSkipped);
-    event.Id(QueueId(id)).Str("kind", KindName(wish.kind)).Str("to", message.sender);
-    if (sent) event.Str("notice", QueueId(message.notice_id).ToString());
+    if (!co_await Ask(id, message)) co_return false;
+    wish.recipients.erase(wish.recipients.begin(), end);
   }
+  co_return true;
+}
+
+io::Task<bool> Notices::Ask(uint64_t id, const notice::Notice& message) {
+  if (channel_ == nullptr) co_return false;
+  const auto answer =
+      co_await channel_->Call<notice::NoticeDone>(message, queue_.loop().After(kNoticeTimeout));
+  if (!answer.ok() || answer->outcome == notice::Outcome::kFailed) {
+    log::Event(log::Severity::kWarning, log::kNoticeFailed)
+        .Id(QueueId(id))
+        .Str("reason", answer.ok() ? answer->reason : "")
+        .Error(answer.status());
+    co_return false;
+  }
+  const bool sent = answer->outcome == notice::Outcome::kSubmitted;
+  log::Event event(log::Severity::kInfo, sent ? log::kNoticeSent : log::kNoticeSkipped);
+  event.Id(QueueId(id)).Str("kind", KindName(message.kind)).Str("to", message.sender);
+  if (sent) event.Str("notice", QueueId(message.notice_id).ToString());
+  if (!sent) event.Str("reason", answer->reason);
   co_return true;
 }
 

@@ -1,7 +1,7 @@
 // daemons/qmgr/notices.h — asking bounced for delivery status notifications.
 #pragma once
 
-#include <unordered_map>
+#include <memory>
 
 #include "common/base/queue_id.h"
 #include "common/ipc/protocol/qmgr_bounced.h"
@@ -12,15 +12,17 @@ namespace postern::qmgr {
 
 class Notices {
  public:
-  // `bounced_origin`: of the ids its notices get.
-  Notices(Queue& queue) : queue_(queue), ids_(0) {}
+  explicit Notices(Queue& queue) : queue_(queue), ids_(0) {}
 
+  // `origin`: of the ids that notices get, which bounced submits under.
   std::unique_ptr<service::PeerHandler> MakeHandler(uint8_t origin);
-  // True once the notice is in the queue, or nobody wants one.
-  io::Task<bool> Notify(uint64_t id, const LoadedMessage& loaded, NoticeWish wish);
+  // See Queue::Notify. Must not be called for a message that nobody is told about (NoticeAddress).
+  io::Task<bool> Notify(uint64_t id, const LoadedMessage& loaded, NoticeWish& wish);
 
  private:
   class Handler;
+  io::Task<bool> Ask(uint64_t id, const protocol::notice::Notice& message);
+
   Queue& queue_;
   QueueIdMaker ids_;
   ipc::Channel* channel_ = nullptr;

@@ -32,8 +32,8 @@ Qmgr::Qmgr(service::Service& service, Disk& disk, uid_t owner_uid)
               [this](uint32_t, uint8_t) { return dispatch_.MakeWorker(Route::kLocal); }),
       bounced_(service.loop(), edges_, protocol::kQmgrBounced, ipc::Side::kA,
                [this](uint32_t, uint8_t origin) { return notices_.MakeHandler(origin); }) {
-  queue_.SetNotify([this](uint64_t id, const LoadedMessage& loaded, NoticeWish wish) {
-    return notices_.Notify(id, loaded, std::move(wish));
+  queue_.SetNotify([this](uint64_t id, const LoadedMessage& loaded, NoticeWish& wish) {
+    return notices_.Notify(id, loaded, wish);
   });
 }
 
@@ -99,7 +99,7 @@ io::Task<absl::Status> Qmgr::Serve() {
   for (UniqueFd& socket : std::exchange(admin_sockets_, {}))
     background_.Spawn(admin_.Serve(std::move(socket)));
   background_.Spawn(dispatch_.Run());
-  background_.Spawn(queue_.Sweep());
+  background_.Spawn(queue_.Upkeep());
   IgnoreStatus(co_await stop_.Wait(io::Deadline::Never()), "stop or cancel end it alike");
   // Commits under way are answered; then the edges go, and what they reported is recorded.
   background_.RequestStop();
@@ -117,7 +117,9 @@ io::Task<absl::Status> Qmgr::Serve() {
 
 void Qmgr::Count(std::vector<protocol::control::Counter>& counters) {
   counters.push_back({.name = "messages", .value = queue_.messages().size()});
-  counters.push_back({.name = "held", .value = queue_.held()});
+  const SchedulerCounts counts = queue_.scheduler().Counts();
+  counters.push_back({.name = "held", .value = counts.held});
+  counters.push_back({.name = "deferred", .value = counts.deferred});
   counters.push_back({.name = "running", .value = dispatch_.running()});
   counters.push_back({.name = "accepted", .value = totals_.accepted});
   counters.push_back({.name = "given_out", .value = dispatch_.given_out()});

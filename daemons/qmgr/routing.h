@@ -3,10 +3,12 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/config/settings.h"
 #include "common/ipc/protocol/common.h"
 #include "common/ipc/protocol/delivery.h"
+#include "daemons/qmgr/message.h"
 #include "daemons/qmgr/scheduler/scheduler.h"
 
 namespace postern::qmgr {
@@ -23,6 +25,10 @@ struct Hop {
 };
 Hop HopFor(std::string_view address, protocol::RecipientClass kind,
            const config::Settings& settings);
+
+// The recipients that are not done with, by next hop: in one pass, however many there are.
+std::vector<UnitSpec> GroupByHop(const std::vector<RecipientRecord>& recipients,
+                                 const DoneSet& done, const config::Settings& settings);
 
 // Fills in where a remote job goes: a route of its domain, the smart host, or the domain's MX
 // hosts.

@@ -30,14 +30,16 @@ class FakeBackend final : public io::Backend {
   void ReturnBuffer(uint32_t id) override;
   int64_t NowNanoseconds() const override { return now_ns_; }
   int64_t WallNanoseconds() const override {
-    return kWallStartNanoseconds + (now_ns_ - kStartNanoseconds);
+    return kWallStartNanoseconds + (now_ns_ - kStartNanoseconds) + wall_jump_ns_;
   }
 
   void Advance(absl::Duration duration) { now_ns_ += absl::ToInt64Nanoseconds(duration); }
+  void JumpWall(absl::Duration by) { wall_jump_ns_ += absl::ToInt64Nanoseconds(by); }
   void set_on_stall(std::function<absl::Status()> on_stall) { on_stall_ = std::move(on_stall); }
 
  private:
   int64_t now_ns_ = kStartNanoseconds;
+  int64_t wall_jump_ns_ = 0;
   std::function<absl::Status()> on_stall_;
 };
 
@@ -52,6 +54,8 @@ class FakeLoop {
   }
   // From inside a task: time goes by while it computes.
   void Advance(absl::Duration duration) { backend_->Advance(duration); }
+  // Somebody sets the wall clock; the monotonic one takes no notice.
+  void JumpWall(absl::Duration by) { backend_->JumpWall(by); }
 
   // Runs `root` to its end. If everybody waits for everybody else, `root` is asked to stop, and
   // once it has unwound the result is kFailedPrecondition ("stalled: ..."). A task that waits on

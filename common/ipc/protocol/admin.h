@@ -25,6 +25,8 @@ enum Type : uint8_t {
   kDestinationsListed,
   kProcesses,
   kProcessesListed,
+  kReload,
+  kReloaded,
 };
 enum AdminPhase : ipc::Phase { kAsked = 1 };
 
@@ -58,8 +60,9 @@ struct Message {
   int64_t next_attempt_us = 0;  // kDeferred
   uint32_t attempts = 0;
   uint64_t octets = 0;
-  std::vector<Recipient> recipients;  // List: at most a few; Show: up to kMaxRecipientsPerPiece
-  uint32_t recipient_count = 0;       // undelivered
+  // List: at most three, undelivered ones that fit the question; Show: a page of all of them.
+  std::vector<Recipient> recipients;
+  uint32_t recipient_count = 0;  // undelivered, whether listed or not
   template <class V, class M>
   static void Fields(V& v, M& m) {
     v("queue_id", m.queue_id);
@@ -83,8 +86,10 @@ struct List {
   uint32_t limit = 100;  // at most 500
   bool only_state = false;
   State state = State::kActive;
-  std::string sender;     // if not empty: only this sender's
-  std::string recipient;  // if not empty: only with this recipient address or "@domain"
+  // If not empty: only this sender's; only those with such a recipient among the undelivered, of
+  // whom all are looked at. An address, "@domain", or "<>" for the null sender; case is ignored.
+  std::string sender;
+  std::string recipient;
   template <class V, class M>
   static void Fields(V& v, M& m) {
     v("after", m.after);
@@ -101,7 +106,9 @@ struct Listed {
   std::vector<Message> messages;
   bool more = false;       // ask again with `after` = the last one's id
   uint64_t last_seen = 0;  // where to go on even if the page is empty
-  uint64_t active = 0;     // totals of the shard
+  // Totals of the shard: messages, whatever was asked for. A message is deferred when all that is
+  // left of it waits for its time.
+  uint64_t active = 0;
   uint64_t deferred = 0;
   uint64_t held = 0;
   template <class V, class M>
@@ -120,10 +127,12 @@ struct Show {
   static constexpr uint8_t kType = Type::kShow;
   uint64_t queue_id = 0;
   bool content = false;
+  uint32_t from = 0;  // index of the first recipient of the page of kMaxRecipientsPerPiece
   template <class V, class M>
   static void Fields(V& v, M& m) {
     v("queue_id", m.queue_id);
     v("content", m.content);
+    v("from", m.from);
   }
 };
 // ShownContent pieces, if asked for, come before Shown.
@@ -143,12 +152,14 @@ struct Shown {
   Message message;
   std::string envid;
   std::string submitter;
+  uint32_t next = 0;  // `from` of the next page; 0: this was the last
   template <class V, class M>
   static void Fields(V& v, M& m) {
     v("error", m.error, kMaxReason);
     v("message", m.message);
     v("envid", m.envid, kMaxXtext);
     v("submitter", m.submitter, kMaxAddress);
+    v("next", m.next);
   }
 };
 
@@ -161,7 +172,7 @@ struct Act {
   bool all = false;
   uint64_t queue_id = 0;
   std::string destination;
-  std::string reason;  // of kHold
+  std::string reason;  // for the log, and shown with a held message
   template <class V, class M>
   static void Fields(V& v, M& m) {
     v("verb", m.verb, uint64_t{4});
@@ -175,7 +186,7 @@ struct Act {
 struct Acted {
   static constexpr bool kHasFields = true;
   static constexpr uint8_t kType = Type::kActed;
-  uint64_t count = 0;
+  uint64_t count = 0;  // messages
   std::string error;
   template <class V, class M>
   static void Fields(V& v, M& m) {
@@ -251,6 +262,22 @@ struct ProcessesListed {
   }
 };
 
+// Asked of master: `postern reload`. The answer comes when every process has the new settings.
+using Reload = Empty<Type::kReload>;
+struct Reloaded {
+  static constexpr bool kHasFields = true;
+  static constexpr uint8_t kType = Type::kReloaded;
+  std::string error;                       // nothing has changed; one problem a line
+  std::vector<std::string> needs_restart;  // keys whose new values are not in force
+  std::vector<std::string> failures;       // processes that did not take it: "smtpd.0: why"
+  template <class V, class M>
+  static void Fields(V& v, M& m) {
+    v("error", m.error, 64u << 10);
+    v("needs_restart", m.needs_restart, 256, 128);
+    v("failures", m.failures, 256, kMaxReason);
+  }
+};
+
 inline constexpr std::array kRules = {
     ipc::Rule{kList, ipc::Side::kA, ipc::In(ipc::kIdle), kAsked},
     ipc::Rule{kListed, ipc::Side::kB, ipc::In(kAsked), ipc::kIdle},
@@ -263,6 +290,8 @@ inline constexpr std::array kRules = {
     ipc::Rule{kDestinationsListed, ipc::Side::kB, ipc::In(kAsked), ipc::kIdle},
     ipc::Rule{kProcesses, ipc::Side::kA, ipc::In(ipc::kIdle), kAsked},
     ipc::Rule{kProcessesListed, ipc::Side::kB, ipc::In(kAsked), ipc::kIdle},
+    ipc::Rule{kReload, ipc::Side::kA, ipc::In(ipc::kIdle), kAsked},
+    ipc::Rule{kReloaded, ipc::Side::kB, ipc::In(kAsked), ipc::kIdle},
 };
 
 }  // namespace postern::protocol::admin

@@ -52,6 +52,7 @@ Scheduler::Done Scheduler::JobDone(uint64_t job_id, Verdict verdict, std::string
   }
   done.finished = message.units.empty();
   done.next_due_us = EarliestDue(message);
+  Recount(slot);
   if (message.expired) SetAge(slot);
   return done;
 }
@@ -68,32 +69,81 @@ int64_t Scheduler::EarliestDue(const Message& message) const {
   return earliest;
 }
 
-bool Scheduler::JobLost(uint64_t job_id, int64_t now_us) {
+// Ends a job that has no result; its unit, or kNone if the message was removed.
+uint32_t Scheduler::TakeBack(uint64_t job_id, int64_t now_us) {
   Tick(now_us);
   const auto found = jobs_.find(job_id);
-  if (found == jobs_.end()) return false;
+  if (found == jobs_.end()) return kNone;
   const Running job = found->second;
   jobs_.erase(found);
   End(job);
-  if (job.unit == kNone) return false;
-  Unit& unit = units_[job.unit];
-  const uint32_t slot = unit.message;
-  Message& message = messages_[slot];
-  unit.state = State::kHeld;
+  if (job.unit != kNone) units_[job.unit].state = State::kHeld;
+  return job.unit;
+}
+
+void Scheduler::GoAgain(uint32_t unit) {
+  const uint32_t slot = units_[unit].message;
+  const Message& message = messages_[slot];
+  if (!message.held && !message.expired) PutInLine(unit);
+  Recount(slot);
+  if (message.expired) SetAge(slot);
+}
+
+bool Scheduler::JobLost(uint64_t job_id, int64_t now_us) {
+  const uint32_t unit = TakeBack(job_id, now_us);
+  if (unit == kNone) return false;
+  Message& message = messages_[units_[unit].message];
   const bool poison = ++message.lost_jobs >= kMaxLostJobs;
   if (poison) {
     message.lost_jobs = 0;  // a released one has its chances again
     Hold(message.id);
-  } else if (!message.held && !message.expired) {
-    PutInLine(job.unit);
   }
-  if (message.expired) SetAge(slot);
+  GoAgain(unit);
   return poison;
 }
 
-bool Scheduler::HasJob(uint64_t message_id) const {
+void Scheduler::JobNotBegun(uint64_t job_id, int64_t now_us) {
+  if (const uint32_t unit = TakeBack(job_id, now_us); unit != kNone) GoAgain(unit);
+}
+
+std::optional<MessageView> Scheduler::Look(uint64_t message_id) const {
   const auto found = ids_.find(message_id);
-  return found != ids_.end() && messages_[found->second].in_flight > 0;
+  if (found == ids_.end()) return std::nullopt;
+  const Message& message = messages_[found->second];
+  return MessageView{.held = message.held,
+                     .deferred = message.deferred,
+                     .with_worker = message.in_flight > 0,
+                     .expired = message.expired,
+                     .next_due_us = EarliestDue(message)};
+}
+
+std::vector<uint32_t> Scheduler::RecipientsLeft(uint64_t message_id) const {
+  std::vector<uint32_t> all;
+  const auto found = ids_.find(message_id);
+  if (found == ids_.end()) return all;
+  for (uint32_t unit = messages_[found->second].units.head; unit != kNone;
+       unit = units_[unit].siblings.next) {
+    if (units_[unit].state == State::kInFlight) continue;
+    const std::vector<uint32_t> some = units_[unit].recipients.ToVector();
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
+}
+
+std::vector<uint32_t> Scheduler::TakeLeft(uint64_t message_id) {
+  std::vector<uint32_t> all = RecipientsLeft(message_id);
+  const auto found = ids_.find(message_id);
+  if (found == ids_.end()) return all;
+  for (uint32_t unit = messages_[found->second].units.head; unit != kNone;) {
+    const uint32_t next = units_[unit].siblings.next;
+    if (units_[unit].state != State::kInFlight) {
+      Detach(unit);
+      FreeUnit(unit);
+    }
+    unit = next;
+  }
+  Recount(found->second);
+  return all;
 }
 
 // What is not with a worker stays here.
@@ -110,19 +160,24 @@ bool Scheduler::Hold(uint64_t message_id) {
   messages_[found->second].held = true;
   ++held_count_;
   StopUnits(found->second);
+  Recount(found->second);
+  SetAge(found->second);
   return true;
 }
 
-bool Scheduler::Release(uint64_t message_id) {
+bool Scheduler::Release(uint64_t message_id, int64_t now_us) {
+  Tick(now_us);
   const auto found = ids_.find(message_id);
   if (found == ids_.end() || !messages_[found->second].held) return false;
   Message& message = messages_[found->second];
-  message.held = false;
+  message.held = message.expired = message.told = false;
   --held_count_;
-  if (message.expired) return true;
   for (uint32_t unit = message.units.head; unit != kNone; unit = units_[unit].siblings.next) {
     if (units_[unit].state == State::kHeld) PutInLine(unit);
   }
+  GiveGrace(message);
+  SetAge(found->second);
+  Recount(found->second);
   return true;
 }
 
@@ -141,16 +196,32 @@ uint64_t Scheduler::Flush(uint64_t message_id, int64_t now_us) {
 
 uint64_t Scheduler::FlushDestination(std::string_view name, int64_t now_us) {
   Tick(now_us);
-  uint64_t units = 0;
+  absl::flat_hash_set<uint32_t> messages;
   for (const Route route : {Route::kRemote, Route::kLocal}) {
     const auto found = destination_of_.find(KeyOf(route, name));
     if (found == destination_of_.end()) continue;
     Destination& destination = destinations_[found->second];
     while (!destination.waiting.empty()) Hurry(destination.waiting.head);
     Unblock(found->second);
-    units += destination.due;
+    AddMessagesDue(found->second, messages);
   }
-  return units;
+  return messages.size();
+}
+
+// All that is in line for the destination, whoever sent it.
+void Scheduler::AddMessagesDue(uint32_t destination, absl::flat_hash_set<uint32_t>& to) const {
+  for (uint32_t line = destinations_[destination].lines.head; line != kNone;
+       line = lines_[line].siblings.next) {
+    for (const List* units : {&lines_[line].fresh, &lines_[line].old}) {
+      for (uint32_t unit = units->head; unit != kNone; unit = units_[unit].links.next)
+        to.insert(units_[unit].message);
+    }
+  }
+  const auto route = static_cast<size_t>(destinations_[destination].route);
+  for (uint32_t unit = routes_[route].suspects.head; unit != kNone;
+       unit = units_[unit].links.next) {
+    if (units_[unit].destination == destination) to.insert(units_[unit].message);
+  }
 }
 
 uint64_t Scheduler::FlushAll(int64_t now_us) {
@@ -169,10 +240,17 @@ int64_t Scheduler::ExpiresAt(const Message& message) const {
   return std::max(message.born_us + life, std::min(message.grace_us, message.added_us + life));
 }
 
-// When the message is looked at again for its age.
+// A message that comes in too old, or is let go so, has the time for one more attempt.
+void Scheduler::GiveGrace(Message& message) {
+  message.added_us = now_us_;
+  message.grace_us = now_us_ + options_.retry_first_us;
+}
+
+// When the message is looked at again for its age; a held one is not.
 void Scheduler::SetAge(uint32_t slot) {
   Message& message = messages_[slot];
   if (message.place != kNone) ages_.Remove(slot, MessagePlace());
+  if (message.held) return;
   if (message.expired) {
     if (!message.told && message.in_flight == 0 && !message.units.empty())
       ages_.Add(now_us_, slot, MessagePlace());
@@ -196,7 +274,10 @@ std::vector<AgedMessage> Scheduler::TakeAged(int64_t now_us, size_t limit) {
       if (!message.units.empty())
         aged.push_back({.message_id = message.id, .what = AgedMessage::What::kLate});
     } else {
-      if (!std::exchange(message.expired, true)) StopUnits(slot);
+      if (!std::exchange(message.expired, true)) {
+        StopUnits(slot);
+        Recount(slot);
+      }
       if (message.in_flight == 0 && !message.units.empty()) {
         message.told = true;
         aged.push_back({.message_id = message.id, .what = AgedMessage::What::kExpired});
@@ -226,6 +307,7 @@ void Scheduler::SetCapacity(Route route, size_t units) {
 SchedulerCounts Scheduler::Counts() const {
   return {.messages = messages_.live(),
           .held = held_count_,
+          .deferred = deferred_count_,
           .in_flight = jobs_.size(),
           .due = due_count_,
           .waiting = timers_.size()};

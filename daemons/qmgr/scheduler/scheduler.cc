@@ -69,8 +69,7 @@ void Scheduler::Add(uint64_t message_id, std::string_view sender, std::vector<Un
   Message& message = messages_[slot];
   message.id = message_id;
   message.born_us = now_us_ - std::clamp<int64_t>(origin.age_us, 0, kOldestUs);
-  message.added_us = now_us_;
-  message.grace_us = now_us_ + options_.retry_first_us;
+  GiveGrace(message);
   message.null_sender = origin.null_sender;
   message.late_told = origin.delay_told;
   message.sender = SenderFor(sender);
@@ -92,6 +91,17 @@ void Scheduler::Add(uint64_t message_id, std::string_view sender, std::vector<Un
     }
     if (spec.recipients.empty() && destinations_[destination].units == 0) MakeIdle(destination);
   }
+  Recount(slot);
+}
+
+// Whether the message counts as deferred.
+void Scheduler::Recount(uint32_t slot) {
+  Message& message = messages_[slot];
+  const bool deferred = !message.held && !message.expired && message.due == 0 &&
+                        message.in_flight == 0 && !message.units.empty();
+  if (deferred == message.deferred) return;
+  message.deferred = deferred;
+  deferred ? ++deferred_count_ : --deferred_count_;
 }
 
 void Scheduler::Wait(uint32_t slot, int64_t due_us) {
@@ -105,7 +115,8 @@ void Scheduler::Wait(uint32_t slot, int64_t due_us) {
 // Due: behind what its sender has for the destination already.
 void Scheduler::PutInLine(uint32_t slot) {
   Unit& unit = units_[slot];
-  const Message& message = messages_[unit.message];
+  Message& message = messages_[unit.message];
+  ++message.due;
   ++due_count_;
   ++destinations_[unit.destination].due;
   if (message.lost_jobs > 0) {
@@ -133,6 +144,7 @@ uint32_t Scheduler::LineFor(uint32_t sender, uint32_t destination) {
     Line& line = lines_[found->second];
     line.sender = sender;
     line.destination = destination;
+    PushBack(destinations_[destination].lines, found->second, LineSiblings());
     Park(found->second);
   }
   return found->second;
@@ -175,6 +187,7 @@ void Scheduler::TakeOutOfLine(uint32_t slot) {
   } else {
     Unlink(destinations_[line.destination].parked, line_slot, LineLinks());
   }
+  Unlink(destinations_[line.destination].lines, line_slot, LineSiblings());
   line_of_.erase(LineKey(line.sender, line.destination));
   lines_.Free(line_slot);
 }
@@ -200,6 +213,7 @@ void Scheduler::Detach(uint32_t slot) {
       jobs_.at(static_cast<uint64_t>(unit.due_or_job)).unit = kNone;
       return;
   }
+  --messages_[unit.message].due;
   --due_count_;
   --destination.due;
   Refill(unit.destination);
@@ -226,6 +240,7 @@ void Scheduler::Remove(uint64_t message_id) {
   }
   if (message.place != kNone) ages_.Remove(slot, MessagePlace());
   if (message.held) --held_count_;
+  if (message.deferred) --deferred_count_;
   Sender& sender = senders_[message.sender];
   if (--sender.messages == 0) {
     sender_of_.erase(sender.key);
@@ -254,6 +269,7 @@ void Scheduler::Hurry(uint32_t slot) {
   timers_.Remove(slot, UnitPlace());
   Unlink(destinations_[units_[slot].destination].waiting, slot, UnitLinks());
   PutInLine(slot);
+  Recount(units_[slot].message);
 }
 
 std::optional<Job> Scheduler::Next(Route route, int64_t now_us) {
@@ -333,6 +349,7 @@ Job Scheduler::Start(uint32_t slot, Route route) {
   } else {
     TakeTurn(slot, index);
   }
+  --message.due;
   --due_count_;
   --destination.due;
   ++destination.in_flight;

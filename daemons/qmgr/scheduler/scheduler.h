@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "common/base/hash.h"
 #include "daemons/qmgr/scheduler/recipients.h"
 #include "daemons/qmgr/scheduler/slab.h"
@@ -96,9 +97,19 @@ struct DestinationView {
 struct SchedulerCounts {
   size_t messages = 0;
   size_t held = 0;       // messages
+  size_t deferred = 0;   // messages of which all that is left waits for its time
   size_t in_flight = 0;  // units with workers
   size_t due = 0;        // units in line
   size_t waiting = 0;    // units before their time
+};
+
+// Where one message stands.
+struct MessageView {
+  bool held = false;
+  bool deferred = false;  // all that is left of it waits for its time
+  bool with_worker = false;
+  bool expired = false;
+  int64_t next_due_us = 0;  // the earliest of what waits; 0: nothing does
 };
 
 struct AgedMessage {
@@ -135,11 +146,13 @@ class Scheduler {
   // Forgets the message; jobs under way end as unknown, and until then count at their destination.
   void Remove(uint64_t message_id);
   // Nothing more of the message is given out, until it is released; what is with a worker goes on.
-  // Held messages age. False: unknown, or is (not) held already.
+  // False: unknown, or is (not) held already.
   bool Hold(uint64_t message_id);
-  bool Release(uint64_t message_id);  // all of it is due at once
+  // All of it is due at once. A held message grows older, but neither turns late nor expires; one
+  // that is over its age when it is released has the time for one more attempt, as in Add.
+  bool Release(uint64_t message_id, int64_t now_us);
   // Due at once: one message, all, or those for one destination (which is also unblocked). Returns
-  // how many messages; for a destination, how many units.
+  // how many messages that concerns, also those that were due and waited behind a dead host.
   uint64_t Flush(uint64_t message_id, int64_t now_us);
   uint64_t FlushDestination(std::string_view destination, int64_t now_us);
   uint64_t FlushAll(int64_t now_us);
@@ -160,10 +173,15 @@ class Scheduler {
   // Messages that lost a job go one at a time, so that the one that kills its workers does not make
   // others look guilty. True: the message was lost kMaxLostJobs times and is now held.
   bool JobLost(uint64_t job_id, int64_t now_us);
+  // The worker was gone before it had the job: due again at once, and nobody is to blame.
+  void JobNotBegun(uint64_t job_id, int64_t now_us);
 
   // Messages that became late (once each) or too old, at most `limit`. Nothing more of an expired
   // one is given out; one with a job under way is reported after that. The caller removes it.
   std::vector<AgedMessage> TakeAged(int64_t now_us, size_t limit);
+  // The recipients that no job has; TakeLeft also forgets them.
+  std::vector<uint32_t> RecipientsLeft(uint64_t message_id) const;
+  std::vector<uint32_t> TakeLeft(uint64_t message_id);
 
   // When something becomes due that is not now; nullopt: never. The first form puts what is due in
   // line before, so that its answer lies ahead of `now_us` (but for a backlog of more than
@@ -172,15 +190,10 @@ class Scheduler {
   std::optional<int64_t> NextWakeup(int64_t now_us);
   std::optional<int64_t> NextWakeup() const;
 
-  // Whether a unit of the message is with a worker.
-  bool HasJob(uint64_t message_id) const;
-  bool Knows(uint64_t message_id) const { return ids_.contains(message_id); }
+  // nullopt: unknown. Looks at 64 units of the message at most.
+  std::optional<MessageView> Look(uint64_t message_id) const;
 
   SchedulerCounts Counts() const;  // O(1)
-  size_t messages() const { return messages_.live(); }
-  size_t in_flight() const { return jobs_.size(); }
-  // Units waiting for their time; the others are in line, held or in flight.
-  size_t waiting_units() const { return timers_.size(); }
   // Those in trouble first, then the busiest. O(d log d) in the number of destinations.
   std::vector<DestinationView> Destinations(size_t limit) const;
 
@@ -216,8 +229,10 @@ class Scheduler {
     uint32_t sender = kNone;
     uint32_t place = kNone;  // in ages_
     uint32_t in_flight = 0;
+    uint32_t due = 0;  // units in line
     uint8_t lost_jobs = 0;
     bool held = false;
+    bool deferred = false;  // counted in deferred_count_
     bool null_sender = false;
     bool late_told = false;
     bool expired = false;  // its time is over; told when no job is under way
@@ -227,7 +242,8 @@ class Scheduler {
   struct Line {
     uint32_t sender = kNone;
     uint32_t destination = kNone;
-    Links links;  // of the sender's active lines, or the destination's parked ones
+    Links links;     // of the sender's active lines, or the destination's parked ones
+    Links siblings;  // lines of the destination
     List fresh;
     List old;
     uint32_t turn = 0;
@@ -238,6 +254,7 @@ class Scheduler {
     std::string last_error;
     double window = 1;
     List waiting;  // units before their time
+    List lines;    // all of them
     List parked;   // lines without room here
     Links links;   // of held_back_ or idle_
     uint64_t units = 0;
@@ -311,11 +328,16 @@ class Scheduler {
 
   // outcomes.cc: jobs that end, ages, holds
   void End(const Running& job);
+  uint32_t TakeBack(uint64_t job_id, int64_t now_us);
+  void GoAgain(uint32_t unit);
   int64_t EarliestDue(const Message& message) const;
   int64_t ExpiresAt(const Message& message) const;
+  void GiveGrace(Message& message);
   void SetAge(uint32_t message);
+  void AddMessagesDue(uint32_t destination, absl::flat_hash_set<uint32_t>& to) const;
   void StopUnits(uint32_t message);
   void Tick(int64_t now_us);
+  void Recount(uint32_t message);
 
   // Where the lists and heaps find their links in each kind of object.
   auto UnitLinks() {
@@ -326,6 +348,9 @@ class Scheduler {
   }
   auto LineLinks() {
     return [this](uint32_t slot) -> Links& { return lines_[slot].links; };
+  }
+  auto LineSiblings() {
+    return [this](uint32_t slot) -> Links& { return lines_[slot].siblings; };
   }
   auto DestinationLinks() {
     return [this](uint32_t slot) -> Links& { return destinations_[slot].links; };
@@ -367,6 +392,7 @@ class Scheduler {
   size_t idle_count_ = 0;
   size_t due_count_ = 0;
   size_t held_count_ = 0;
+  size_t deferred_count_ = 0;
 
   struct PerRoute {
     List turns;                // senders that have active lines

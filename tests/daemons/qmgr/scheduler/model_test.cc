@@ -46,7 +46,7 @@ class Model {
   void Finish() {
     for (auto& [id, message] : messages_) {
       if (!std::exchange(message.held, false)) continue;
-      h_.scheduler.Release(id);
+      h_.scheduler.Release(id, h_.now);
       for (ModelUnit& unit : message.units) unit.due_us = h_.now;
     }
     for (int round = 0; round < 100'000 && !messages_.empty(); ++round) {
@@ -58,9 +58,9 @@ class Model {
       h_.now = std::max(h_.now, *next);
     }
     EXPECT_TRUE(messages_.empty()) << messages_.size() << " messages are stuck";
-    EXPECT_EQ(h_.scheduler.messages(), 0u);
+    EXPECT_EQ(h_.scheduler.Counts().messages, 0u);
     EXPECT_EQ(h_.scheduler.Counts().due, 0u);
-    EXPECT_EQ(h_.scheduler.in_flight(), 0u);
+    EXPECT_EQ(h_.scheduler.Counts().in_flight, 0u);
   }
 
  private:
@@ -272,7 +272,7 @@ class Model {
     if (id == 0) return;
     ModelMessage& message = messages_[id];
     if (message.held) {
-      ASSERT_TRUE(h_.scheduler.Release(id));
+      ASSERT_TRUE(h_.scheduler.Release(id, h_.now));
       for (ModelUnit& unit : message.units) unit.due_us = h_.now;
     } else if (Random(2) == 0) {
       ASSERT_TRUE(h_.scheduler.Hold(id));
@@ -285,13 +285,15 @@ class Model {
   void Flush() {
     if (Random(3) == 0) {
       const std::string name = "d" + std::to_string(Random(8));
-      h_.scheduler.FlushDestination(name, h_.now);
+      std::set<uint64_t> concerned;
       for (auto& [id, message] : messages_) {
         for (ModelUnit& unit : message.units) {
-          if (unit.destination == name && !message.held)
-            unit.due_us = std::min(unit.due_us, h_.now);
+          if (unit.destination != name || message.held) continue;
+          unit.due_us = std::min(unit.due_us, h_.now);
+          if (!unit.in_flight) concerned.insert(id);
         }
       }
+      ASSERT_EQ(h_.scheduler.FlushDestination(name, h_.now), concerned.size());
     } else if (const uint64_t id = Any(); id != 0) {
       ModelMessage& message = messages_[id];
       ASSERT_EQ(h_.scheduler.Flush(id, h_.now), message.held ? 0u : 1u);
@@ -301,22 +303,35 @@ class Model {
   }
 
   void Compare() {
+    h_.scheduler.NextWakeup(h_.now);  // what is due goes in line
     size_t held = 0;
+    size_t deferred = 0;
     size_t units = 0;
     std::optional<int64_t> earliest;
     for (const auto& [id, message] : messages_) {
       held += message.held ? 1 : 0;
       bool has_job = false;
+      bool waits = !message.held && !message.units.empty();
+      std::optional<int64_t> due;
       for (const ModelUnit& unit : message.units) {
         has_job = has_job || unit.in_flight;
+        waits = waits && !unit.in_flight && unit.due_us > h_.now;
         if (unit.in_flight || message.held) continue;
         ++units;
         if (unit.due_us > h_.now && (!earliest.has_value() || unit.due_us < *earliest))
           earliest = unit.due_us;
+        if (unit.due_us > h_.now && (!due.has_value() || unit.due_us < *due)) due = unit.due_us;
       }
-      ASSERT_EQ(h_.scheduler.HasJob(id), has_job);
+      const std::optional<MessageView> view = h_.scheduler.Look(id);
+      ASSERT_TRUE(view.has_value());
+      ASSERT_EQ(view->with_worker, has_job);
+      ASSERT_EQ(view->held, message.held);
+      ASSERT_EQ(view->deferred, waits);
+      ASSERT_EQ(view->next_due_us, due.value_or(0));
+      deferred += waits ? 1 : 0;
     }
     const SchedulerCounts counts = h_.scheduler.Counts();
+    ASSERT_EQ(counts.deferred, deferred);
     ASSERT_EQ(counts.messages, messages_.size());
     ASSERT_EQ(counts.held, held);
     ASSERT_EQ(counts.in_flight, jobs_.size());

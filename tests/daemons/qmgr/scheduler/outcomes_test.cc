@@ -65,7 +65,7 @@ TEST(JobLost, ThreeTimesHoldsTheMessage) {
   EXPECT_TRUE(h.scheduler.JobLost(h.Next()->job_id, h.now));
   EXPECT_FALSE(h.Next().has_value());
   EXPECT_EQ(h.scheduler.Counts().held, 1u);
-  EXPECT_TRUE(h.scheduler.Release(1));
+  EXPECT_TRUE(h.scheduler.Release(1, h.now));
   EXPECT_TRUE(h.Next().has_value());
 }
 
@@ -232,11 +232,67 @@ TEST(Hold, KeepsMessagesInEveryStateUntilReleased) {
   EXPECT_FALSE(h.Next().has_value());
   EXPECT_EQ(h.scheduler.Counts().held, 3u);
   EXPECT_EQ(h.scheduler.Flush(1, h.now), 0u);
-  for (uint64_t id = 1; id <= 3; ++id) EXPECT_TRUE(h.scheduler.Release(id));
-  EXPECT_FALSE(h.scheduler.Release(1));
-  EXPECT_FALSE(h.scheduler.Release(9));
+  for (uint64_t id = 1; id <= 3; ++id) EXPECT_TRUE(h.scheduler.Release(id, h.now));
+  EXPECT_FALSE(h.scheduler.Release(1, h.now));
+  EXPECT_FALSE(h.scheduler.Release(9, h.now));
   EXPECT_THAT(h.Drain(), SizeIs(3));
   EXPECT_EQ(h.scheduler.Counts().held, 0u);
+}
+
+TEST(Hold, AHeldMessageNeitherTurnsLateNorExpires) {
+  Harness h({.retry_first_us = 5 * kMinute, .lifetime_us = kDay, .delay_notice_us = kHour});
+  h.Add(1, "a", "x");
+  h.scheduler.Hold(1);
+  h.now += 30 * kDay;
+  EXPECT_THAT(h.scheduler.TakeAged(h.now, 10), IsEmpty());
+  EXPECT_EQ(h.scheduler.NextWakeup(h.now), std::nullopt);
+}
+
+TEST(Hold, AnOldOneThatIsReleasedHasTheTimeForOneMoreAttempt) {
+  Harness h({.retry_first_us = 5 * kMinute, .lifetime_us = kDay});
+  h.Add(1, "a", "x");
+  h.scheduler.Hold(1);
+  h.now += 30 * kDay;
+  EXPECT_TRUE(h.scheduler.Release(1, h.now));
+  EXPECT_THAT(h.scheduler.TakeAged(h.now, 10), IsEmpty());
+  const auto job = h.Next();
+  ASSERT_TRUE(job.has_value());
+  h.Deferred(*job);
+  h.now += 5 * kMinute;
+  EXPECT_THAT(Ids(h.scheduler.TakeAged(h.now, 10), kExpired), ElementsAre(1));
+}
+
+TEST(Hold, AnExpiredOneThatWasHeldMeanwhileLivesOn) {
+  Harness h({.lifetime_us = kDay});
+  h.Add(1, "a", "x");
+  h.now += kDay;
+  EXPECT_THAT(h.scheduler.TakeAged(h.now, 10), SizeIs(1));
+  EXPECT_TRUE(h.scheduler.Look(1)->expired);
+  EXPECT_TRUE(h.scheduler.Hold(1));
+  EXPECT_TRUE(h.scheduler.Release(1, h.now));
+  EXPECT_FALSE(h.scheduler.Look(1)->expired);
+  EXPECT_TRUE(h.Next().has_value());
+}
+
+TEST(Age, OnlyRecipientsWithoutAJobAreLeft) {
+  Harness h({.lifetime_us = kDay});
+  h.scheduler.Add(
+      1, "a",
+      {{.destination = "x", .recipients = {0, 2}}, {.destination = "y", .recipients = {1, 3, 4}}},
+      0, 0, h.now);
+  const auto job = h.Next();
+  ASSERT_EQ(job->destination, "x");
+  EXPECT_THAT(h.scheduler.RecipientsLeft(1), ElementsAre(1, 3, 4));
+  h.Deferred(*job);
+  EXPECT_THAT(h.scheduler.RecipientsLeft(1), ElementsAre(0, 2, 1, 3, 4));
+  EXPECT_THAT(h.scheduler.RecipientsLeft(9), IsEmpty());
+  EXPECT_THAT(h.scheduler.TakeLeft(9), IsEmpty());
+  EXPECT_THAT(h.scheduler.TakeLeft(1), ElementsAre(0, 2, 1, 3, 4));
+  EXPECT_THAT(h.scheduler.RecipientsLeft(1), IsEmpty());
+  EXPECT_EQ(h.scheduler.Counts().messages, 1u);
+  h.now += kDay;
+  EXPECT_FALSE(h.Next().has_value());
+  EXPECT_THAT(h.scheduler.TakeAged(h.now, 10), IsEmpty());
 }
 
 TEST(Hold, ARemovedOneIsNotCounted) {
@@ -264,6 +320,22 @@ TEST(Flush, ADestinationLeavesTheOthersAlone) {
   EXPECT_EQ(h.scheduler.FlushDestination("x", h.now), 5u);
   EXPECT_EQ(h.scheduler.FlushDestination("z", h.now), 0u);
   EXPECT_THAT(h.Drain(), SizeIs(5));
+}
+
+// 250 recipients of one message are three units, and a dead host keeps what is due as well.
+TEST(Flush, ADestinationCountsMessagesWhateverTheirUnits) {
+  Harness h({.max_window = 20, .initial_window = 20});
+  std::vector<uint32_t> many(250);
+  for (uint32_t i = 0; i < many.size(); ++i) many[i] = i;
+  h.scheduler.Add(1, "a", {{.destination = "x", .recipients = many}}, 1, h.now + kHour, h.now);
+  h.Add(2, "b", "x", 1, h.now + kHour);
+  h.Add(3, "c", "x");
+  h.Add(4, "d", "x");
+  EXPECT_EQ(h.scheduler.Counts().deferred, 2u);
+  h.Deferred(*h.Next(), Verdict::kUnreachable);
+  EXPECT_FALSE(h.Next().has_value());
+  EXPECT_EQ(h.scheduler.FlushDestination("x", h.now), 4u);
+  EXPECT_EQ(h.scheduler.Counts().deferred, 0u);
 }
 
 TEST(Flush, AllOfIt) {

@@ -66,7 +66,7 @@ TEST_F(Deferred, AMillionTakeTwoHundredOctetsEachAndNoCallLooksThroughThem) {
     const uint64_t id = kMessages + 1 + static_cast<uint64_t>(i);
     EXPECT_LE(StepsOf([&] { h_.Add(id, "ann", "dead" + std::to_string(i) + ".example"); }), kFew);
     EXPECT_LE(StepsOf([&] { h_.scheduler.Hold(id); }), kFew);
-    EXPECT_LE(StepsOf([&] { h_.scheduler.Release(id); }), kFew);
+    EXPECT_LE(StepsOf([&] { h_.scheduler.Release(id, h_.now); }), kFew);
     EXPECT_LE(StepsOf([&] { h_.scheduler.Remove(static_cast<uint64_t>(i) + 1); }), kFew);
     EXPECT_LE(StepsOf([&] { h_.scheduler.TakeAged(h_.now, 10); }), kFew);
   }
@@ -100,7 +100,7 @@ TEST_F(Deferred, AllAreGivenOutInTheEnd) {
     h_.scheduler.Remove(job->message_id);
   }
   EXPECT_EQ(given, kMessages);
-  EXPECT_EQ(h_.scheduler.messages(), 0u);
+  EXPECT_EQ(h_.scheduler.Counts().messages, 0u);
   EXPECT_LE(h_.scheduler.steps(), kMessages * kFew);
 }
 

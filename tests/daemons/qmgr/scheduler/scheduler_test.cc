@@ -24,12 +24,12 @@ TEST(Scheduler, GivesOutWhatWasAdded) {
   EXPECT_EQ(job->attempts, 2u);
   EXPECT_THAT(job->recipients, ElementsAre(3, 5, 8));
   EXPECT_FALSE(h.Next().has_value());
-  EXPECT_TRUE(h.scheduler.HasJob(7));
+  EXPECT_TRUE(h.scheduler.Look(7)->with_worker);
   const auto done = h.Delivered(*job);
   EXPECT_TRUE(done.known);
   EXPECT_TRUE(done.finished);
   EXPECT_EQ(done.attempts, 3u);
-  EXPECT_FALSE(h.scheduler.HasJob(7));
+  EXPECT_FALSE(h.scheduler.Look(7)->with_worker);
 }
 
 TEST(Scheduler, RoutesHaveTheirOwnTurns) {
@@ -162,7 +162,7 @@ TEST(Scheduler, RemovedMessagesAreNotGivenOut) {
   EXPECT_EQ(h.Next()->message_id, 3u);
   EXPECT_FALSE(h.Next().has_value());
   EXPECT_EQ(h.scheduler.NextWakeup(h.now), std::nullopt);
-  EXPECT_EQ(h.scheduler.messages(), 1u);
+  EXPECT_EQ(h.scheduler.Counts().messages, 1u);
 }
 
 TEST(Scheduler, AJobOfARemovedMessageKeepsItsPlaceUntilItEnds) {
