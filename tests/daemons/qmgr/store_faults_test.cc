@@ -187,6 +187,46 @@ TEST(StoreFaults, ThePowerMayGoAfterAFaultToo) {
   }
 }
 
+TEST(StoreFaults, WhatWasRemovedDoesNotComeBackWhenSeveralSegmentsDieAtOnce) {
+  FaultyDisk disk;
+  std::set<uint64_t> gone;
+  std::vector<std::unique_ptr<FaultyDisk>> moments;
+  const auto life = [&](Store& store) -> io::Task<absl::Status> {
+    Outcome outcome;
+    // The first segment, whose removals lie in the second, and a third.
+    uint64_t id = 1;
+    while (outcome.acknowledged.empty() || outcome.acknowledged.rbegin()->second.segment < 2)
+      CO_RETURN_IF_ERROR(co_await CommitOne(store, id++, outcome));
+    for (uint64_t one = 2; one < id; ++one) store.Append(RecordType::kRemove, one, EmptyRecord{});
+    CO_RETURN_IF_ERROR(co_await store.Flush());
+    while (outcome.acknowledged.rbegin()->second.segment < 3)
+      CO_RETURN_IF_ERROR(co_await CommitOne(store, id++, outcome));
+    for (const auto& [one, where] : outcome.acknowledged) {
+      store.Append(RecordType::kRemove, one, EmptyRecord{});
+      store.Forget(where);
+      gone.insert(one);
+    }
+    EXPECT_EQ(disk.files_.size(), 3u);
+    // From when the removals are durable.
+    const uint64_t records = store.counters().records;
+    disk.OnOperation([&] {
+      if (store.counters().records > records) moments.push_back(disk.Copy());
+    });
+    CO_RETURN_IF_ERROR(co_await store.Flush());
+    co_return co_await CommitOne(store, 1000, outcome);
+  };
+  RunTask(WithStore(disk, life));
+  EXPECT_EQ(disk.files_.size(), 1u);
+  ASSERT_GE(moments.size(), 4u);
+  std::minstd_rand random(3);
+  for (const auto& moment : moments) {
+    for (int i = 0; i < 32; ++i) {
+      const Found found = Recover(*moment->AfterPowerCut([&] { return random() % 2 == 0; }));
+      for (const auto& [id, message] : found.messages) EXPECT_FALSE(gone.contains(id)) << id;
+    }
+  }
+}
+
 TEST(StoreFaults, ASegmentOnABadSpotIsGivenUpAndTheLogGoesOnInTheNext) {
   FaultyDisk disk;
   Outcome outcome;
