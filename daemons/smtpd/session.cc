@@ -79,7 +79,8 @@ void Session::Refuse(const smtp::Reply& reply, std::string_view stage, std::stri
   }
   if (reply.code == 421 || reply.code == 521) closing_ = true;  // RFC 5321 §3.8, RFC 7504
   if (reply.transient()) ++deferrals_;
-  if (!CountsAsError(reply)) return;
+  // Our own users may have old addresses in their lists: nobody guesses here.
+  if (!CountsAsError(reply) || (client_.local() && !recipient.empty())) return;
   ++counters_.errors;
   if (counters_.errors >= static_cast<uint64_t>(host_.settings().smtp.max_errors) && !closing_)
     Close(smtp::kTooManyErrors);

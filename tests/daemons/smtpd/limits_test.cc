@@ -120,6 +120,22 @@ TEST_F(SessionTest, TooManyErrorsEndTheConnection) {
   EXPECT_EQ(counters.errors, 3u) << "a deferral is not the client's mistake";
 }
 
+TEST_F(SessionTest, RefusedRecipientsOfALocalUserAreNoGuesses) {
+  host.mutable_settings().smtp.max_errors = 2;
+  client = LocalUser();
+  Hello();
+  Says("MAIL FROM:<alice@example.org>", "250");
+  for (int i = 0; i < 5; ++i) Says("RCPT TO:<unknown@example.org>", "550 5.1.1");
+  Says("RCPT TO:<bob@example.org>", "250 2.1.5");
+  Content("x", "250 2.0.0");
+  Says("XYZZY", "500 5.5.2");
+  Says("XYZZY", "500 5.5.2");
+  peer.ExpectsReply("421 4.7.0");
+  peer.ExpectsClose();
+  Run();
+  EXPECT_EQ(Committed().size(), 1u);
+}
+
 TEST_F(SessionTest, MessagesInOneConnectionAreBounded) {
   host.mutable_settings().smtp.max_messages_per_connection = 3;
   Hello();
