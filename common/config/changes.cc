@@ -17,4 +17,11 @@ bool NeedsRestart(std::string_view key) {
   return setting && setting->reload == Reload::kRestart;
 }
 
+void KeepStarted(const Settings& started, Settings& settings) {
+  Report none;  // a value that was taken once is right
+  for (const Setting* setting : AllSettings())
+    if (setting->reload == Reload::kRestart)
+      Store(*setting, Load(*setting, started), settings, none);
+}
+
 }  // namespace postern::config

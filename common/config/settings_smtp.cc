@@ -7,11 +7,11 @@ constexpr std::string_view kBareNewlines[] = {"reject", "normalise"};
 
 const Setting kSmtp[] = {
     {POSTERN_SETTING(smtp.listen), .kind = Kind::kAddresses, .fallback = "0.0.0.0:25, [::]:25",
-     .reload = Reload::kRestart, .example = "192.0.2.1:25, [2001:db8::1]:25",
+     .example = "192.0.2.1:25, [2001:db8::1]:25",
      .help = "The addresses and ports to accept SMTP connections on. 0.0.0.0 and [::] stand for "
              "all IPv4 and all IPv6 addresses of this machine."},
     {POSTERN_SETTING(smtp.socket), .kind = Kind::kPath, .fallback = "run/postern/submit",
-     .installed = "/run/postern/submit", .may_be_empty = true, .reload = Reload::kRestart,
+     .installed = "/run/postern/submit", .may_be_empty = true,
      .example = "/run/postern/submit",
      .help = "The Unix socket on which programs of this machine submit mail (the sendmail command "
              "uses it); the kernel tells which user speaks. Empty: none."},

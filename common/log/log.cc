@@ -134,6 +134,19 @@ class Logger {
     Flush();
   }
 
+  void Redirect(SinkKind sink, Format format, UniqueFd fd) {
+    const Sink::Kind kind = sink == SinkKind::kFile ? Sink::Kind::kStream : Sink::Kind::kDatagrams;
+    Flush();
+    layout_ = LayoutOf(sink, format);
+    if (kind == sink_.kind()) return Replace(std::move(fd));
+    sink_.Discard();
+    CountLost();
+    sink_ = Sink(kind, std::move(fd));
+    Flush();
+  }
+
+  void SetMinimum(Severity minimum) { minimum_ = minimum; }
+
   void AfterFork(std::string_view daemon) {
     sink_.Discard();
     daemon_ = daemon;
@@ -244,6 +257,10 @@ void Init(Options options) {
 
 void Flush() { TheLogger().Flush(); }
 void ReplaceDescriptor(UniqueFd fd) { TheLogger().Replace(std::move(fd)); }
+void Redirect(SinkKind sink, Format format, UniqueFd fd) {
+  TheLogger().Redirect(sink, format, std::move(fd));
+}
+void SetMinimum(Severity minimum) { TheLogger().SetMinimum(minimum); }
 void AfterFork(std::string_view daemon) { TheLogger().AfterFork(daemon); }
 int Descriptor() { return TheLogger().Descriptor(); }
 bool Wants(Severity severity) { return TheLogger().Wants(severity); }

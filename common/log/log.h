@@ -64,6 +64,12 @@ void Flush();
 // to the old one if that takes it, to the new one otherwise, whole lines only. Whoever opened it
 // gave it O_APPEND (a file) or O_NONBLOCK (all else): a confined process cannot change that.
 void ReplaceDescriptor(UniqueFd fd);
+// The same, but the descriptor may lead elsewhere and lines may look otherwise from now on. Of
+// another kind: what the old one does not take now is lost, and counted.
+void Redirect(SinkKind sink, Format format, UniqueFd fd);
+
+// What is less severe is not written from now on.
+void SetMinimum(Severity minimum);
 
 // In a child that goes on without exec: forgets the parent's buffered lines, asks for the pid
 // anew, and speaks as this daemon.

@@ -33,6 +33,7 @@ class Sink {
   void Replace(UniqueFd fd);
   void Discard();
 
+  Kind kind() const { return kind_; }
   int fd() const { return fd_.get(); }
   size_t buffered_octets() const { return buffer_.size() - sent_; }
   bool drained() const { return buffered_octets() == 0; }
