@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "common/config/changes.h"
 #include "common/config/parse.h"
 #include "common/io/probe.h"
 #include "common/log/log.h"
@@ -43,6 +44,8 @@ absl::Status ReadExactly(char* to, size_t octets, UniqueFd& descriptor) {
   return absl::OkStatus();
 }
 
+static_assert(static_cast<log::Severity>(config::LogLevel::kError) == log::Severity::kError);
+
 log::SinkKind SinkOf(config::LogTarget target) {
   switch (target) {
     case config::LogTarget::kJournald:
@@ -54,6 +57,10 @@ log::SinkKind SinkOf(config::LogTarget target) {
       break;
   }
   return log::SinkKind::kFile;
+}
+
+log::Format FormatOf(config::LogFormat format) {
+  return format == config::LogFormat::kJson ? log::Format::kJson : log::Format::kPlain;
 }
 
 }  // namespace
@@ -91,9 +98,17 @@ class Service::Control final : public ipc::FrameHandler {
         daemon_.OnListener(which, std::move(frame.descriptor));
         return absl::OkStatus();
       }
-      case Type::kLogEnd:
-        log::ReplaceDescriptor(std::move(frame.descriptor));
+      case Type::kListenerGone: {
+        ASSIGN_OR_RETURN(const auto which,
+                         ipc::DecodeFrame<protocol::control::ListenerGone>(frame));
+        daemon_.OnListenerGone(which);
         return absl::OkStatus();
+      }
+      case Type::kLogEnd: {
+        const config::Log& log = service_.settings_->log;
+        log::Redirect(SinkOf(log.target), FormatOf(log.format), std::move(frame.descriptor));
+        return absl::OkStatus();
+      }
       case Type::kReload:
         return Reload(frame);
       case Type::kStop: {
@@ -127,11 +142,13 @@ class Service::Control final : public ipc::FrameHandler {
   absl::Status Reload(ipc::Frame& frame) {
     ASSIGN_OR_RETURN(auto reload, ipc::DecodeFrame<protocol::control::Reload>(frame));
     protocol::control::Reloaded answer;
+    service_.restart_asked_ = false;
     if (const absl::Status taken = service_.TakeConfiguration(reload.configuration); !taken.ok()) {
       answer.error = std::string(Message(taken)).substr(0, protocol::kMaxReason);
     } else {
       service_.configure_.configuration = std::move(reload.configuration);
       daemon_.OnReload();
+      answer.restart = service_.restart_asked_;
     }
     return channel_.Send(frame.id, answer);
   }
@@ -231,8 +248,8 @@ absl::Status Service::ReadStart() {
   if (settings_ == nullptr) return DataLoss("control: no configuration before Begin");
   log::Options options;
   options.sink = SinkOf(settings_->log.target);
-  options.format =
-      settings_->log.format == config::LogFormat::kJson ? log::Format::kJson : log::Format::kPlain;
+  options.format = FormatOf(settings_->log.format);
+  options.minimum = static_cast<log::Severity>(settings_->log.level);
   options.fd = std::move(log_end_);
   options.daemon = protocol::control::RoleName(configure_.role);
   options.index = static_cast<int>(configure_.index);
@@ -244,19 +261,35 @@ absl::Status Service::ReadStart() {
 }
 
 absl::Status Service::TakeConfiguration(const protocol::control::Configuration& configuration) {
-  config::Outcome outcome =
-      config::Parse(configuration.toml, configuration.file_name, configuration.base_directory);
-  if (!outcome.ok()) {
+  const auto parse = [&](const std::string& toml) -> absl::StatusOr<config::Settings> {
+    config::Outcome outcome =
+        config::Parse(toml, configuration.file_name, configuration.base_directory);
+    if (outcome.ok()) return *std::move(outcome.settings);
     return InvalidArgument(outcome.problems.empty() ? "the configuration is refused"
                                                     : outcome.problems.front().ToString());
+  };
+  ASSIGN_OR_RETURN(config::Settings settings, parse(configuration.toml));
+  if (!configuration.started_toml.empty()) {
+    ASSIGN_OR_RETURN(const config::Settings started, parse(configuration.started_toml));
+    config::KeepStarted(started, settings);
   }
-  settings_ = std::make_shared<const config::Settings>(*std::move(outcome.settings));
+  settings_ = std::make_shared<const config::Settings>(std::move(settings));
+  log::SetMinimum(static_cast<log::Severity>(settings_->log.level));
   return absl::OkStatus();
 }
 
 void Service::Fail(const absl::Status& why, std::string_view stage) {
   log::Event(log::Severity::kError, log::kDaemonFailed).Str("stage", stage).Error(why);
   log::Flush();
+  // Before the first Ready nobody may have looked at the log yet.
+  if (settings_ != nullptr && settings_->log.target != config::LogTarget::kStderr) {
+    const std::string line =
+        StrCat("postern: ", std::string_view(protocol::control::RoleName(role())), ": ",
+               Message(why), "\n");
+    if (::write(STDERR_FILENO, line.data(), line.size()) < 0) {
+      // The log has it.
+    }
+  }
   std::exit(1);
 }
 
@@ -402,6 +435,13 @@ ipc::Channel* PeerGroup::channel(uint32_t index) const {
     if (one.index == index) return one.peer->channel();
   }
   return nullptr;
+}
+
+io::Task<void> PeerGroup::WaitUntilFlushed(io::Deadline until) {
+  for (size_t i = 0; i < peers_.size(); ++i) {
+    if (ipc::Channel* channel = peers_[i].peer->channel(); channel != nullptr)
+      IgnoreStatus(co_await channel->WaitUntilFlushed(until), "it hears nothing more of us then");
+  }
 }
 
 ipc::Channel* PeerGroup::Next() {

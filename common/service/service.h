@@ -36,7 +36,10 @@ class Daemon {
   // An end of an edge: at start, and again when the neighbour was restarted.
   virtual void OnEdge(const protocol::control::EdgeEnd& which, UniqueFd end) = 0;
   virtual void OnListener(const protocol::control::ListenerEnd&, UniqueFd) {}
-  // The settings of `service` are the new ones already.
+  // Take nothing more from the listener of that name; connections that came from it stay.
+  virtual void OnListenerGone(const protocol::control::ListenerGone&) {}
+  // The settings of `service` are the new ones already. What only a new process can take on: say so
+  // with Service::AskForRestart; OnStop follows.
   virtual void OnReload() {}
   // Take nothing new; Serve is to return once what is in hand is done, at the latest at `until`,
   // when it is cancelled.
@@ -75,7 +78,10 @@ class Service {
   // locald: asks master for a `deliver` as `user`; its end of the edge.
   io::Task<absl::StatusOr<UniqueFd>> WantDeliver(const std::string& user, io::Deadline until);
 
-  // Logs why, and ends the process with status 1.
+  // In OnReload: this process goes on as it was, is then told to stop, and a new one takes over.
+  void AskForRestart() { restart_asked_ = true; }
+
+  // Says why, in the log and to whoever started the server, and ends the process with status 1.
   [[noreturn]] void Fail(const absl::Status& why, std::string_view stage);
 
  private:
@@ -93,6 +99,7 @@ class Service {
   UniqueFd log_end_;
   sandbox::Backend backend_ = sandbox::Backend::kEpoll;
   bool identity_dropped_ = false;
+  bool restart_asked_ = false;
   std::string layers_;
   std::unique_ptr<io::Loop> loop_;
   std::unique_ptr<Control> control_;
@@ -122,6 +129,8 @@ class PeerGroup {
   // there.
   ipc::Channel* Next();
   size_t size() const { return peers_.size(); }
+  // Until what was said to each peer has left, or the peer is gone.
+  io::Task<void> WaitUntilFlushed(io::Deadline until);
 
  private:
   struct One {

@@ -29,6 +29,8 @@ class Lookups final : public Resolver {
   uint64_t shared() const { return shared_; }    // askers that found their question under way
   uint64_t refused() const { return refused_; }  // beyond the limit
 
+  // Waits until nothing is under way: OK, kDeadlineExceeded or kCancelled.
+  io::Task<absl::Status> Idle(io::Deadline until) { return scope_.WaitBelow(1, until); }
   // Stops what is under way and waits for its end.
   io::Task<void> Stop();
 

@@ -81,13 +81,21 @@ void Resolvd::OnEdge(const protocol::control::EdgeEnd& which, UniqueFd end) {
 void Resolvd::OnReload() {
   const config::Dns& now = service_.settings().dns;
   lookups_.set_timeout(now.timeout);
-  if (!NeedsRestart(started_with_, now)) return;
-  log::Event(log::Severity::kInfo, log::kDaemonStopping).Str("reason", "[dns] has changed");
+  if (NeedsRestart(started_with_, now)) service_.AskForRestart();
+}
+
+void Resolvd::OnStop(io::Deadline until) {
+  stop_until_ = until;
   stop_.Set();
 }
 
 io::Task<absl::Status> Resolvd::Serve() {
-  IgnoreStatus(co_await stop_.Wait(io::Deadline::Never()), "stop or cancel end it alike");
+  if ((co_await stop_.Wait(io::Deadline::Never())).ok()) {
+    IgnoreStatus(co_await lookups_.Idle(stop_until_), "what takes longer is stopped");
+    // Those who asked are told before their channels end.
+    co_await io::YieldTurn();
+    co_await smtpc_.WaitUntilFlushed(stop_until_);
+  }
   co_await lookups_.Stop();
   edges_.RequestStop();
   co_await edges_.Join();

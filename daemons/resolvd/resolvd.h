@@ -19,9 +19,10 @@ class Resolvd final : public service::Daemon {
 
   void OnEdge(const protocol::control::EdgeEnd& which, UniqueFd end) override;
   // A new time-out counts at once. Whatever else of [dns] has changed needs files and a fresh
-  // context: the process ends in order, and master starts it anew with them.
+  // context: master is asked for a new process.
   void OnReload() override;
-  void OnStop(io::Deadline) override { stop_.Set(); }
+  // Questions under way are answered first.
+  void OnStop(io::Deadline until) override;
   io::Task<absl::Status> Serve() override;
   void Count(std::vector<protocol::control::Counter>& counters) override;
 
@@ -36,6 +37,7 @@ class Resolvd final : public service::Daemon {
   io::TaskScope edges_;
   service::PeerGroup smtpc_;
   io::Event stop_;
+  io::Deadline stop_until_;
 };
 
 }  // namespace postern::resolvd

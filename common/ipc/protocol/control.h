@@ -2,7 +2,7 @@
 //
 // At start the daemon reads Configure, its edges, listeners and the log, then Begin; it confines
 // itself and says Ready. Later come fresh edge ends when a neighbour was restarted, a new
-// configuration on reload, pings, and Stop. The daemon asks nothing of master, with one exception:
+// configuration on reload, listeners more or fewer, pings, and Stop. The daemon asks nothing of master, with one exception:
 // locald asks for a `deliver` that runs as one user.
 #pragma once
 
@@ -31,6 +31,7 @@ enum Type : uint8_t {
   kPong,
   kWantDeliver,
   kDeliverEnd,
+  kListenerGone,
 };
 enum ControlPhase : ipc::Phase { kAsked = 1 };
 
@@ -76,12 +77,15 @@ struct Configuration {
   std::string toml;
   std::string file_name;
   std::string base_directory;     // what a relative `root` is relative to
+  // The text that master started with, if another: settings that need a restart are taken from it.
+  std::string started_toml;
   std::vector<Account> accounts;  // for policyd, locald and deliver only (deliver: its one)
   template <class V, class M>
   static void Fields(V& v, M& m) {
     v("toml", m.toml, kMaxConfiguration);
     v("file_name", m.file_name, 4096);
     v("base_directory", m.base_directory, 4096);
+    v("started_toml", m.started_toml, kMaxConfiguration);
     v("accounts", m.accounts, kMaxAccounts);
   }
 };
@@ -151,6 +155,17 @@ struct ListenerEnd {
   }
 };
 
+// Take no further connections from the listener of that name; those that came stay.
+struct ListenerGone {
+  static constexpr bool kHasFields = true;
+  static constexpr uint8_t kType = Type::kListenerGone;
+  std::string name;
+  template <class V, class M>
+  static void Fields(V& v, M& m) {
+    v("name", m.name, 4096);
+  }
+};
+
 // The descriptor log lines go to (also after log rotation).
 using LogEnd = Empty<Type::kLogEnd>;
 using Begin = Empty<Type::kBegin>;
@@ -181,10 +196,12 @@ struct Reload {
 struct Reloaded {
   static constexpr bool kHasFields = true;
   static constexpr uint8_t kType = Type::kReloaded;
-  std::string error;  // empty: in force
+  std::string error;     // empty: in force
+  bool restart = false;  // only a new process can take it: stop this one, and start that at once
   template <class V, class M>
   static void Fields(V& v, M& m) {
     v("error", m.error, kMaxReason);
+    v("restart", m.restart);
   }
 };
 
@@ -256,6 +273,7 @@ inline constexpr std::array kRules = {
     ipc::Rule{kPong, ipc::Side::kB, ipc::In(kAsked), ipc::kIdle},
     ipc::Rule{kWantDeliver, ipc::Side::kB, ipc::In(ipc::kIdle), kAsked},
     ipc::Rule{kDeliverEnd, ipc::Side::kA, ipc::In(kAsked), ipc::kIdle, ipc::Descriptor::kOptional},
+    ipc::Rule{kListenerGone, ipc::Side::kA, ipc::In(ipc::kIdle), ipc::kIdle},
 };
 
 }  // namespace postern::protocol::control
