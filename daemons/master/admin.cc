@@ -1,6 +1,8 @@
-// The operator's side of master: `postern ps`.
+// The operator's side of master: `postern ps`, `postern reload`.
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "daemons/master/master.h"
 
@@ -8,19 +10,53 @@ namespace postern::master {
 
 using protocol::control::Role;
 
-// The operator's tool asks who runs.
+namespace {
+
+std::string StateOf(const Child& child, io::Deadline now) {
+  switch (child.state) {
+    case Child::State::kStarting:
+      return "starting";
+    case Child::State::kReady:
+      return child.draining ? "draining" : "ready";
+    case Child::State::kStopping:
+      return "stopping";
+    case Child::State::kDead:
+      break;
+  }
+  const int64_t seconds =
+      absl::ToInt64Seconds(absl::Ceil(child.restart_at - now, absl::Seconds(1)));
+  return StrCat("restarting in ", std::clamp<int64_t>(seconds, 0, 3600), "s");
+}
+
+}  // namespace
+
+// What the operator's tool asks.
 class Master::AdminHandler final : public ipc::FrameHandler {
  public:
-  AdminHandler(Master& master, ipc::Channel& channel) : master_(master), channel_(channel) {}
+  // All must outlive the handler; answers that take their time are tasks in `answers`.
+  AdminHandler(Master& master, ipc::Channel& channel, io::TaskScope& answers)
+      : master_(master), channel_(channel), answers_(answers) {}
   absl::Status OnFrame(ipc::Frame& frame) override {
-    if (frame.type != protocol::admin::kProcesses)
-      return DataLoss("admin: not a question for master");
-    return channel_.Send(frame.id, master_.ListProcesses());
+    switch (frame.type) {
+      case protocol::admin::kProcesses:
+        return channel_.Send(frame.id, master_.ListProcesses());
+      case protocol::admin::kReload:
+        answers_.Spawn(Reload(frame.id));
+        return absl::OkStatus();
+      default:
+        return DataLoss("admin: not a question for master");
+    }
   }
 
  private:
+  io::Task<void> Reload(uint32_t id) {
+    protocol::admin::Reloaded report = co_await master_.Reload();
+    IgnoreStatus(channel_.Send(id, report), "who asked has left");
+  }
+
   Master& master_;
   ipc::Channel& channel_;
+  io::TaskScope& answers_;
 };
 
 io::Task<absl::Status> Master::ServeAdmin() {
@@ -48,8 +84,10 @@ io::Task<void> Master::RunAdmin(UniqueFd connection) {
   }
   co_await pings.Join();
   ipc::Channel channel(loop_, std::move(connection), protocol::kAdmin, ipc::Side::kB);
-  AdminHandler handler(*this, channel);
+  io::TaskScope answers;
+  AdminHandler handler(*this, channel, answers);
   IgnoreStatus(co_await channel.Run(handler), "a tool that misbehaves loses its connection");
+  co_await answers.Join();
   co_await io::YieldTurn();
 }
 
@@ -65,27 +103,14 @@ protocol::admin::ProcessesListed Master::ListProcesses() const {
     process.backend = child.backend;
     process.layers = child.layers;
     process.counters = child.counters;
-    switch (child.state) {
-      case Child::State::kStarting:
-        process.state = "starting";
-        break;
-      case Child::State::kReady:
-        process.state = "ready";
-        break;
-      case Child::State::kStopping:
-        process.state = "stopping";
-        break;
-      case Child::State::kDead:
-        process.state = "restarting";
-        break;
-    }
+    process.state = StateOf(child, loop_.Now());
   };
   protocol::admin::Process& self = listed.processes.emplace_back();
   self.name = "master";
   self.pid = static_cast<uint32_t>(::getpid());
   self.uid = ::geteuid();
   self.state = stopping_ ? "stopping" : "ready";
-  self.since_us = absl::ToUnixMicros(started_);
+  self.since_us = absl::ToUnixMicros(since_);
   self.backend = std::string(loop_.backend_name());
   self.layers = "no_new_privs";
   for (const Child& child : children_) add(child);

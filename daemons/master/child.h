@@ -13,6 +13,7 @@
 #include "common/io/scope.h"
 #include "common/ipc/channel.h"
 #include "common/ipc/protocol/control.h"
+#include "daemons/master/backoff.h"
 #include "daemons/master/identities.h"
 
 namespace postern::master {
@@ -40,21 +41,34 @@ struct Child {
   uint32_t index = 0;
   uint8_t origin = 0;
   Identity identity;
-  std::string name;  // "smtpd.0"
+  std::string name;     // "smtpd.0"
+  std::string account;  // deliver: whose mailbox
 
   enum class State { kStarting, kReady, kStopping, kDead } state = State::kDead;
   pid_t pid = 0;
+  absl::Time since;         // for people; the last start
+  io::Deadline started_at;  // the same
+  io::Deadline last_pong;
+
   std::unique_ptr<ipc::Channel> control;
   std::unique_ptr<ipc::FrameHandler> handler;
-  uint32_t restarts = 0;
-  uint32_t failures = 0;  // deaths in a row, for the back-off
-  absl::Time since;
+  bool listening = false;  // a task reads from `control`, so both must stay
+
+  Backoff backoff;
+  uint32_t restarts = 0;    // after a death that nobody asked for
   io::Deadline restart_at;  // kDead
-  io::Deadline last_pong;
+  // One worker too many: it is not started again. It first ends its sessions by itself, until
+  // `drain_until`, and is then told to stop.
+  bool surplus = false;
+  bool draining = false;
+  io::Deadline drain_until;
+  io::Deadline kill_at;  // kStopping: how long it may take (Never: until all stop)
+
+  // What it says of itself.
   std::string backend;
   std::string layers;
   std::string counters;
-  std::string account;  // deliver: whose mailbox
+  uint64_t sessions = 0;
 };
 
 }  // namespace postern::master

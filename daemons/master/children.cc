@@ -4,11 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 
 #include "common/log/log.h"
 #include "daemons/master/master.h"
-#include "daemons/master/notify.h"
 
 namespace postern::master {
 
@@ -16,9 +14,9 @@ using protocol::control::Role;
 
 namespace {
 
-constexpr absl::Duration kFirstRestartDelay = absl::Milliseconds(100);
-// A daemon that ran so long had no failing start: the back-off begins anew.
-constexpr absl::Duration kStableAfter = absl::Seconds(60);
+// A daemon that ends in failure so often before it ever was ready cannot start: what it lacks does
+// not come by waiting. Several, since what a killed server left may only just be ending.
+constexpr uint32_t kStartAttempts = 6;
 
 }  // namespace
 
@@ -57,26 +55,24 @@ absl::Status Master::Launch(Child& child) {
   child.pid = spawned.pid;
   child.state = Child::State::kStarting;
   child.since = absl::Now();
+  child.started_at = loop_.Now();
   child.last_pong = loop_.Now();
+  child.draining = false;
   child.handler = std::make_unique<ControlHandler>(*this, child);
   child.control = std::make_unique<ipc::Channel>(loop_, std::move(spawned.control),
                                                  protocol::kControl, ipc::Side::kA);
+  child.listening = true;
+  controls_.Spawn(RunControl(child));
   return absl::OkStatus();
 }
 
 absl::Status Master::StartChild(Child& child) {
   RETURN_IF_ERROR(Launch(child));
-  std::vector<std::pair<protocol::control::EdgeEnd, UniqueFd>> ends;
-  for (const EdgePlan& plan : edges_) {
-    if (plan.a == &child || plan.b == &child) RETURN_IF_ERROR(JoinEdge(plan, child, ends));
-  }
-  RETURN_IF_ERROR(SendStart(child, std::move(ends)));
-  controls_.Spawn(RunControl(child));
-  return absl::OkStatus();
+  return SendStart(child, Join(child));
 }
+
 io::Task<void> Master::RunControl(Child& child) {
-  ipc::Channel* control = child.control.get();
-  const absl::Status ended = co_await control->Run(*child.handler);
+  const absl::Status ended = co_await child.control->Run(*child.handler);
   if (absl::IsDataLoss(ended)) {
     // It does not keep to the protocol: it may be in somebody's hands.
     log::Event(log::Severity::kError, log::kIncidentFrame)
@@ -85,10 +81,13 @@ io::Task<void> Master::RunControl(Child& child) {
         .Error(ended);
     if (child.pid > 0) ::kill(child.pid, SIGKILL);
   }
+  child.listening = false;
+  changed_.Wake();
 }
 
 void Master::OnReady(Child& child, const protocol::control::Ready& ready) {
-  child.state = stopping_ ? Child::State::kStopping : Child::State::kReady;
+  if (child.state == Child::State::kStarting)
+    child.state = stopping_ ? Child::State::kStopping : Child::State::kReady;
   child.backend = ready.backend;
   child.layers = ready.layers;
   child.last_pong = loop_.Now();
@@ -98,25 +97,15 @@ void Master::OnReady(Child& child, const protocol::control::Ready& ready) {
       .Str("io", ready.backend)
       .Str("sandbox", ready.layers);
   changed_.Wake();
-  if (announced_ || !AllReady()) return;
-  announced_ = true;
-  if (invocation_.instance) {
-    std::ofstream(settings_.root + "/postern.pid") << ::getpid() << '\n';
-    if (::write(STDOUT_FILENO, "ready\n", 6) < 0) {
-      // Nobody reads: whoever started us does not wait for it.
-    }
-  }
-  Notify("READY=1");
-  std::string names;
-  for (const OpenListener& listener : listeners_)
-    names += (names.empty() ? "" : " ") + listener.name;
-  log::Event(log::Severity::kInfo, log::kServerReady).Str("listeners", names);
+  if (!announced_ && !stopping_ && AllReady()) Announce();
 }
 
 bool Master::AllReady() const {
-  return std::all_of(children_.begin(), children_.end(),
-                     [](const Child& child) { return child.state == Child::State::kReady; });
+  return std::ranges::all_of(children_, [](const Child& child) {
+    return child.surplus || child.state == Child::State::kReady;
+  });
 }
+
 void Master::ReapChildren() {
   for (;;) {
     int status = 0;
@@ -133,6 +122,8 @@ void Master::ReapChildren() {
 
 void Master::OnDied(Child& child, int status) {
   const bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  const bool expected = clean && child.state == Child::State::kStopping;
+  const bool never_ready = child.state == Child::State::kStarting;
   if (!clean) {
     log::Event event(log::Severity::kError, WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS
                                                 ? log::kIncidentSandbox
@@ -144,49 +135,70 @@ void Master::OnDied(Child& child, int status) {
   child.pid = 0;
   child.state = Child::State::kDead;
   child.counters.clear();
+  child.kill_at = io::Deadline::Never();
   if (child.control != nullptr) child.control->Close();
-  if (absl::Now() - child.since > kStableAfter) child.failures = 0;
-  absl::Duration delay =
-      kFirstRestartDelay * (int64_t{1} << std::min<uint32_t>(child.failures, 16));
-  delay = std::min(delay, settings_.master.restart_delay_longest);
-  ++child.failures;
-  child.restart_at = loop_.After(delay);
-  if (!stopping_ && child.role != Role::kDeliver) {
-    log::Event(log::Severity::kNotice, log::kDaemonRestarting)
-        .Str("role", child.name)
-        .Ms("delay", delay);
-  }
   changed_.Wake();
+  if (stopping_ || child.surplus || child.role == Role::kDeliver) return;
+  if (expected) {
+    // It ended because we told it to; its successor takes over at once.
+    child.restart_at = loop_.Now();
+    return;
+  }
+  const absl::Duration delay = child.backoff.OnDeath(loop_.Now() - child.started_at,
+                                                     now_.settings.master.restart_delay_longest);
+  child.restart_at = loop_.After(delay);
+  ++child.restarts;
+  log::Event(log::Severity::kNotice, log::kDaemonRestarting)
+      .Str("role", child.name)
+      .Ms("delay", delay);
+  if (!announced_ && never_ready && WIFEXITED(status) && !clean) GiveUpStarting(child, status);
+}
+
+// The server never came up, and will not.
+void Master::GiveUpStarting(const Child& child, int status) {
+  if (child.backoff.failures() < kStartAttempts) return;
+  failed_start_ = FailedPrecondition(
+      child.name, " cannot start (exit status ", WEXITSTATUS(status), "); the log says more",
+      now_.settings.log.target == config::LogTarget::kFile ? ": " + now_.settings.log.file : "");
+  stop_.Set();
 }
 
 // Starts what died, when its time has come.
 io::Task<absl::Status> Master::KeepRunning() {
   for (;;) {
-    io::Deadline next = io::Deadline::Never();
-    if (!stopping_) {
-      for (Child& child : children_) {
-        if (child.state != Child::State::kDead) continue;
-        if (child.restart_at > loop_.Now()) {
-          next = std::min(next, child.restart_at);
-          continue;
-        }
-        // The old channel's task has returned by now: a turn has passed since Close.
-        child.control.reset();
-        ++child.restarts;
-        if (const absl::Status started = StartChild(child); !started.ok()) {
-          log::Event(log::Severity::kError, log::kDaemonFailed)
-              .Str("role", child.name)
-              .Error(started);
-          if (child.pid > 0) ::kill(child.pid, SIGKILL);
-          if (child.pid == 0)
-            child.restart_at = loop_.After(settings_.master.restart_delay_longest);
-        }
-      }
-    }
+    const io::Deadline next = stopping_ ? io::Deadline::Never() : StartWhatIsDue();
     const absl::Status woken = co_await changed_.Wait(next);
     if (absl::IsCancelled(woken)) co_return woken;
     co_await io::YieldTurn();
   }
+}
+
+// When the next one is due.
+io::Deadline Master::StartWhatIsDue() {
+  io::Deadline next = io::Deadline::Never();
+  for (auto at = children_.begin(); at != children_.end();) {
+    Child& child = *at++;
+    // As long as its channel's task runs, its end will wake us.
+    if (child.state != Child::State::kDead || child.listening) continue;
+    if (child.surplus) {
+      children_.erase(std::prev(at));
+      continue;
+    }
+    if (child.restart_at > loop_.Now()) {
+      next = std::min(next, child.restart_at);
+      continue;
+    }
+    if (const absl::Status started = StartChild(child); !started.ok()) {
+      log::Event(log::Severity::kError, log::kDaemonFailed).Str("role", child.name).Error(started);
+      if (child.pid > 0) {
+        ::kill(child.pid, SIGKILL);
+      } else {
+        child.restart_at = loop_.After(now_.settings.master.restart_delay_longest);
+        next = std::min(next, child.restart_at);
+      }
+    }
+  }
+  return next;
 }
 
 }  // namespace postern::master

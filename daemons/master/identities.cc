@@ -2,10 +2,14 @@
 
 #include <grp.h>
 #include <pwd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
+#include <optional>
+#include <set>
 
 namespace postern::master {
 namespace {
@@ -57,6 +61,47 @@ std::string MailboxPath(const std::string& pattern, const std::string& user,
   return path;
 }
 
+namespace {
+
+// The owner of `path`, if it is one of the instance's accounts.
+std::optional<uid_t> AccountOwning(const std::string& path, uid_t first) {
+  struct stat about;
+  if (::lstat(path.c_str(), &about) < 0 || about.st_uid < first ||
+      about.st_uid >= first + protocol::control::kMaxAccounts) {
+    return std::nullopt;
+  }
+  return about.st_uid;
+}
+
+// An account keeps the number that its mailbox has; a new one gets one that no mailbox has, not
+// even that of an account which is no longer in the configuration.
+void GiveNumbers(const config::Settings& settings,
+                 std::vector<protocol::control::Account>& accounts) {
+  const uid_t first = UidBase(settings) + kAccountsOffset;
+  std::set<uid_t> taken;
+  std::set<std::string> parents;
+  for (protocol::control::Account& account : accounts) {
+    parents.insert(std::filesystem::path(account.mailbox).parent_path());
+    const std::optional<uid_t> owner = AccountOwning(account.mailbox, first);
+    if (owner.has_value() && taken.insert(*owner).second) account.uid = *owner;
+  }
+  for (const std::string& parent : parents) {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(parent, error)) {
+      if (const auto owner = AccountOwning(entry.path(), first); owner.has_value())
+        taken.insert(*owner);
+    }
+  }
+  uid_t next = first;
+  for (protocol::control::Account& account : accounts) {
+    while (account.uid == 0 && !taken.insert(next).second) ++next;
+    if (account.uid == 0) account.uid = next;
+    account.gid = account.uid;
+  }
+}
+
+}  // namespace
+
 absl::StatusOr<Identity> IdentityOf(protocol::control::Role role,
                                     const config::Settings& settings) {
   if (::geteuid() != 0) return Identity{};
@@ -92,10 +137,9 @@ absl::StatusOr<std::vector<protocol::control::Account>> Accounts(const config::S
     }
     if (!IsAccountName(name)) return InvalidArgument("local.users: ", name, " is no account name");
     if (numbered) {
-      const uid_t uid = UidBase(settings) + kAccountsOffset + static_cast<uid_t>(accounts.size());
       accounts.push_back({.name = name,
-                          .uid = uid,
-                          .gid = uid,
+                          .uid = 0,  // given below
+                          .gid = 0,
                           .home = settings.root,
                           .mailbox = MailboxPath(settings.local.mailbox, name, settings.root)});
       continue;
@@ -115,6 +159,7 @@ absl::StatusOr<std::vector<protocol::control::Account>> Accounts(const config::S
                       entry != nullptr ? " that may get mail (root may not)" : "");
     }
   }
+  if (numbered) GiveNumbers(settings, accounts);
   return accounts;
 }
 

@@ -25,7 +25,8 @@ inline constexpr uid_t kInstanceUidBase = 64200;
 absl::StatusOr<Identity> IdentityOf(protocol::control::Role role, const config::Settings& settings);
 
 // The accounts that get mail: those named in local.users, or with "*" the system's accounts with
-// uids of persons. Never root. An instance's accounts get numbers behind its daemons'.
+// uids of persons. Never root. An instance's accounts get numbers behind its daemons', each the one
+// that its mailbox belongs to already, if that exists.
 absl::StatusOr<std::vector<protocol::control::Account>> Accounts(const config::Settings& settings);
 
 // local.mailbox with {user} and {home} filled in. The name is checked by the caller: one path

@@ -1,9 +1,6 @@
 // master: see README.md.
-#include <linux/capability.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -13,24 +10,9 @@
 
 #include "common/log/log.h"
 #include "daemons/master/master.h"
+#include "daemons/master/privileges.h"
 
 namespace {
-
-// What master and its children need of root's powers: becoming the daemons' users and mailboxes'
-// owners, giving them what they own, ending them. Everything else leaves the bounding set for good.
-constexpr int kKept[] = {CAP_SETUID, CAP_SETGID, CAP_SETPCAP,     CAP_KILL,
-                         CAP_CHOWN,  CAP_FOWNER, CAP_DAC_OVERRIDE};
-
-void DropPowers() {
-  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  if (::geteuid() != 0) return;
-  for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability) {
-    bool keep = false;
-    for (const int kept : kKept) keep = keep || kept == capability;
-    if (!keep) ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
-  }
-}
 
 [[noreturn]] void Usage() {
   std::fprintf(stderr, "usage: master [--config FILE] [--instance]\n");
@@ -69,7 +51,11 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", std::string(Message(prepared)).c_str());
     return 1;
   }
-  DropPowers();
+  if (const absl::Status dropped = master::DropPowers(); !dropped.ok()) {
+    std::fprintf(stderr, "postern: give up what is not needed: %s\n",
+                 std::string(Message(dropped)).c_str());
+    return 1;
+  }
   const absl::Status ended = (*loop)->Run(server.Run());
   if (!ended.ok() && !absl::IsCancelled(ended)) {
     std::fprintf(stderr, "postern: %s\n", std::string(Message(ended)).c_str());

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <deque>
+#include <list>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,8 +16,10 @@
 #include "common/io/scope.h"
 #include "common/io/socket.h"
 #include "common/ipc/protocol/admin.h"
+#include "common/service/instance_lock.h"
 #include "daemons/master/child.h"
 #include "daemons/master/layout.h"
+#include "daemons/master/listening.h"
 
 namespace postern::master {
 
@@ -30,52 +34,78 @@ class Master {
   ~Master();
 
   // Everything up to the listeners, before anything is started. Errors are for the person who
-  // started us.
+  // started us; several problems of the configuration are a line each.
   absl::Status Prepare();
-  // Runs until told to stop (SIGTERM, SIGINT).
+  // Runs until told to stop (SIGTERM, SIGINT). An error: the server never came up, and why.
   io::Task<absl::Status> Run();
 
  private:
   class ControlHandler;
   class AdminHandler;
-  struct EdgePlan {
-    protocol::control::EdgeKind kind;
-    Child* a;
-    Child* b;
+  using Ends = std::vector<std::pair<protocol::control::EdgeEnd, UniqueFd>>;
+  // A configuration that is wholly right.
+  struct Loaded {
+    std::string toml;
+    config::Settings settings;
+    std::vector<protocol::control::Account> accounts;
   };
 
-  // Configuration.
-  absl::StatusOr<std::string> ReadConfigFile() const;
-  protocol::control::Configuration ConfigurationFor(const Child& child) const;
-  void Reload();
-  io::Task<void> ReloadChild(Child& child);
-  void ReopenLog();
-
-  // Children.
+  // Start-up (startup.cc).
+  absl::StatusOr<Loaded> Load() const;
+  absl::Status OpenAll();
   absl::Status PlanChildren();
+  absl::Status CheckPrograms() const;
+  absl::StatusOr<Child*> AddChild(protocol::control::Role role, uint32_t index);
+  void Announce();
+
+  // The daemons (children.cc).
   absl::Status Launch(Child& child);
   absl::Status StartChild(Child& child);
-  absl::Status SendStart(Child& child,
-                         std::vector<std::pair<protocol::control::EdgeEnd, UniqueFd>> ends);
-  absl::Status JoinEdge(const EdgePlan& plan, Child& starting,
-                        std::vector<std::pair<protocol::control::EdgeEnd, UniqueFd>>& ends);
   io::Task<void> RunControl(Child& child);
+  void OnReady(Child& child, const protocol::control::Ready& ready);
   void ReapChildren();
   void OnDied(Child& child, int status);
+  void GiveUpStarting(const Child& child, int status);
   io::Task<absl::Status> KeepRunning();
-  io::Task<absl::Status> WatchHealth();
-  io::Task<void> Ping(Child& child);
+  io::Deadline StartWhatIsDue();
   bool AllReady() const;
-  void OnReady(Child& child, const protocol::control::Ready& ready);
 
-  // locald's wish for a `deliver`.
+  // What a daemon gets (joining.cc).
+  absl::Status SendStart(Child& child, Ends ends);
+  protocol::control::Configuration ConfigurationFor(const Child& child) const;
+  Ends Join(Child& starting);
+  void SendLog(Child& child);
+
+  // A `deliver` for locald (delivering.cc).
   absl::Status StartDeliver(Child& locald, uint32_t request, const std::string& user);
+  void ForgetDelivers();
 
-  // Stopping.
+  // Reload (reload.cc) and the number of workers (workers.cc).
+  io::Task<protocol::admin::Reloaded> Reload();
+  absl::StatusOr<std::vector<std::string>> TakeConfiguration();
+  io::Task<void> ReloadOnSignal();
+  io::Task<std::vector<std::string>> ReloadChildren();
+  io::Task<void> ReloadChild(Child& child, std::vector<std::string>& failures);
+  void TellListener(const OpenListener& listener);
+  void TellListenerGone(const std::string& name);
+  void ScaleWorkers();
+  void Scale(protocol::control::Role role, uint32_t wanted);
+  void Retire(Child& child);
+  void StopIfDrained(Child& child);
+
+  // Whether they answer (health.cc).
+  io::Task<absl::Status> WatchHealth();
+  io::Task<absl::Status> TellWatchdog();
+  io::Task<void> Ping(Child& child);
+  void EndIfHanging(Child& child);
+
+  // Stopping (stopping.cc).
   io::Task<void> StopAll();
   io::Task<void> StopRoles(std::vector<protocol::control::Role> roles, io::Deadline until);
+  void StopOne(Child& child, absl::Duration within);
 
-  // Signals and the operator's tool.
+  // Signals (master.cc) and the operator's tool (admin.cc).
+  void RemoveFiles();
   io::Task<absl::Status> TakeSignals();
   io::Task<absl::Status> ServeAdmin();
   io::Task<void> RunAdmin(UniqueFd connection);
@@ -83,24 +113,29 @@ class Master {
 
   io::Loop& loop_;
   const Invocation invocation_;
-  std::string toml_;
-  config::Settings settings_;
-  std::vector<protocol::control::Account> accounts_;
-  std::vector<OpenListener> listeners_;
+  service::InstanceLock lock_;
+  Loaded now_;
+  Loaded started_;  // settings that need a restart are taken from here
+  Listeners listeners_;
   std::vector<OpenListener> queue_sockets_;
   UniqueFd admin_socket_;
   UniqueFd log_;
   UniqueFd signals_;
-  std::deque<Child> children_;
-  std::vector<EdgePlan> edges_;
+  std::list<Child> children_;
+  std::map<std::string, uint8_t> origins_;  // by name: a worker that comes again has the same
   std::deque<std::unique_ptr<Child>> delivers_;
   io::TaskScope controls_;
   io::TaskScope admins_;
+  io::TaskScope asides_;  // reloads by signal, a ping in between
   io::Event stop_;
   io::Event changed_;  // a child died, became ready, or is to be started
+  io::Event reload_ended_;
+  io::Event drain_;  // a worker is on its way out
+  bool reloading_ = false;
   bool stopping_ = false;
   bool announced_ = false;
-  absl::Time started_;
+  absl::Status failed_start_;
+  absl::Time since_;
 };
 
 }  // namespace postern::master

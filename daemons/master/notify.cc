@@ -2,12 +2,15 @@
 
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
 
+#include "common/base/status.h"
 #include "common/base/unique_fd.h"
 
 namespace postern::master {
@@ -31,12 +34,19 @@ void Notify(std::string_view state) {
   }
 }
 
+void NotifyReloading() {
+  timespec now;
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  Notify(
+      StrCat("RELOADING=1\nMONOTONIC_USEC=", int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000));
+}
+
 absl::Duration WatchdogInterval() {
   const char* microseconds = std::getenv("WATCHDOG_USEC");
   const char* pid = std::getenv("WATCHDOG_PID");
   if (microseconds == nullptr || (pid != nullptr && std::atoi(pid) != ::getpid()))
     return absl::ZeroDuration();
-  return absl::Microseconds(std::atoll(microseconds)) / 2;
+  return absl::Microseconds(std::max(std::atoll(microseconds), 0LL)) / 2;
 }
 
 }  // namespace postern::master

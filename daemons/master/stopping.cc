@@ -11,18 +11,35 @@ namespace postern::master {
 
 using protocol::control::Role;
 
+namespace {
+
+// More than they were given: they end by themselves then.
+constexpr absl::Duration kGrace = absl::Seconds(2);
+
+}  // namespace
+
 // In an order that lets each finish with the help of those behind it: first nothing new comes in,
 // then what is under way goes out, then the queue commits.
 io::Task<void> Master::StopAll() {
   stopping_ = true;
   Notify("STOPPING=1");
-  const io::Deadline until = loop_.After(settings_.master.stop_timeout);
+  const io::Deadline until = loop_.After(now_.settings.master.stop_timeout);
   co_await StopRoles({Role::kSmtpd}, until);
   co_await StopRoles({Role::kSmtpc, Role::kLocald, Role::kBounced}, until);
   co_await StopRoles({Role::kDeliver}, until);
   co_await StopRoles({Role::kQmgr}, std::max(until, loop_.After(absl::Seconds(5))));
   co_await StopRoles({Role::kPolicyd, Role::kResolvd},
                      std::max(until, loop_.After(absl::Seconds(1))));
+}
+
+// One of them, while the others go on.
+void Master::StopOne(Child& child, absl::Duration within) {
+  child.state = Child::State::kStopping;
+  child.kill_at = loop_.After(within + kGrace);
+  if (child.control == nullptr || !child.control->open()) return;
+  const protocol::control::Stop stop{.within_ms =
+                                         static_cast<uint32_t>(absl::ToInt64Milliseconds(within))};
+  IgnoreStatus(child.control->Send(child.control->NewId(), stop), "one that is gone needs no word");
 }
 
 io::Task<void> Master::StopRoles(std::vector<Role> roles, io::Deadline until) {
@@ -33,21 +50,14 @@ io::Task<void> Master::StopRoles(std::vector<Role> roles, io::Deadline until) {
   };
   for (Child& child : children_) consider(child);
   for (const std::unique_ptr<Child>& deliver : delivers_) consider(*deliver);
-  const auto within =
-      std::clamp<int64_t>(absl::ToInt64Milliseconds(until - loop_.Now()), 0, 3'600'000);
-  for (Child* child : stopping) {
-    child->state = Child::State::kStopping;
-    if (child->control == nullptr || !child->control->open()) continue;
-    const protocol::control::Stop stop{.within_ms = static_cast<uint32_t>(within)};
-    IgnoreStatus(child->control->Send(child->control->NewId(), stop),
-                 "one that is gone needs no word");
-  }
+  const absl::Duration within =
+      std::clamp(until - loop_.Now(), absl::ZeroDuration(), absl::Duration(absl::Hours(1)));
+  for (Child* child : stopping) StopOne(*child, within);
   const auto running = [&] {
     return std::any_of(stopping.begin(), stopping.end(),
                        [](const Child* child) { return child->pid > 0; });
   };
-  // A moment more than they were given: they end by themselves then.
-  const io::Deadline last = until + absl::Seconds(2);
+  const io::Deadline last = until + kGrace;
   while (running()) {
     const absl::Status woken = co_await changed_.Wait(last);
     if (!woken.ok()) break;

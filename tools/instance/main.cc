@@ -11,6 +11,7 @@
 
 #include "common/config/parse.h"
 #include "common/config/render.h"
+#include "common/service/instance_lock.h"
 #include "tools/instance/options.h"
 
 namespace {
@@ -56,6 +57,10 @@ int main(int argc, char** argv) {
   for (const config::Problem& problem : outcome.problems)
     std::fprintf(stderr, "postern-instance: %s\n", problem.message.c_str());
   if (!outcome.ok()) return 1;
+  if (const auto running = service::RunningMaster(outcome.settings->run_directory);
+      running.has_value()) {
+    return Fail("a server runs in " + root + " already: process " + std::to_string(*running), 1);
+  }
   // Whole or not at all: a server that runs here may be told to reload at any moment.
   const std::string fresh = file + ".new";
   {

@@ -44,9 +44,18 @@ int Ps(const Common& common) {
 }
 
 int Reload(const Common& common) {
-  // A good file is not worth a word here.
-  if (const int checked = CheckQuietly(common, common.config); checked != kDone) return checked;
-  return TellMaster(common, SIGHUP, "reload");
+  // A wrong one also hides where the server is; and here each problem is a line.
+  if (!ReadSettings(common).ok()) return Check(common, common.config);
+  absl::StatusOr<AdminClient> master = AskMaster(common);
+  if (!master.ok()) return Complain(master.status());
+  const absl::StatusOr<admin::Reloaded> reloaded = master->Ask<admin::Reloaded>(admin::Reload{});
+  if (!reloaded.ok()) return Complain(reloaded.status());
+  if (common.as_json) {
+    std::fputs(Dump(ToJson(*reloaded)).c_str(), stdout);
+  } else {
+    std::fputs(ToText(*reloaded).c_str(), reloaded->error.empty() ? stdout : stderr);
+  }
+  return reloaded->error.empty() && reloaded->failures.empty() ? kDone : kFailed;
 }
 
 int Stop(const Common& common) { return TellMaster(common, SIGTERM, "stop"); }

@@ -100,14 +100,14 @@ std::string ToText(const admin::Destination& one) {
 }
 
 std::string ProcessHeading() {
-  return fmt::format("{:<16} {:>8} {:>7} {:<10} {:>8} {:<6} {}\n", "PROCESS", "PID", "UID", "STATE",
-                     "RESTARTS", "IO", "CONFINEMENT; COUNTERS");
+  return fmt::format("{:<16} {:>8} {:>7} {:<10} {:<20} {:>8} {:<6} {}\n", "PROCESS", "PID", "UID",
+                     "STATE", "SINCE", "RESTARTS", "IO", "CONFINEMENT; COUNTERS");
 }
 
 std::string ToText(const admin::Process& one) {
-  return fmt::format("{:<16} {:>8} {:>7} {:<10} {:>8} {:<6} {}{}{}\n", Escaped(one.name), one.pid,
-                     one.uid, Escaped(one.state), one.restarts, Escaped(one.backend),
-                     Escaped(one.layers), one.counters.empty() ? "" : "; ",
+  return fmt::format("{:<16} {:>8} {:>7} {:<10} {:<20} {:>8} {:<6} {}{}{}\n", Escaped(one.name),
+                     one.pid, one.uid, Escaped(one.state), FormatTime(one.since_us), one.restarts,
+                     Escaped(one.backend), Escaped(one.layers), one.counters.empty() ? "" : "; ",
                      Escaped(one.counters, 1024));
 }
 
@@ -141,6 +141,35 @@ json ToJson(const admin::Destination& one) {
           {"failures", one.failures},
           {"next_attempt", JsonTime(one.next_attempt_us)},
           {"last_error", JsonText(one.last_error)}};
+}
+
+std::string ToText(const admin::Reloaded& one) {
+  if (!one.error.empty()) {
+    std::string text = "postern: nothing has changed:\n";
+    for (std::string_view left = one.error; !left.empty();) {
+      const size_t end = std::min(left.find('\n'), left.size());
+      text += Escaped(left.substr(0, end), kWholeText) + "\n";
+      left.remove_prefix(std::min(end + 1, left.size()));
+    }
+    return text;
+  }
+  std::string text = "the new configuration is in force\n";
+  if (!one.needs_restart.empty()) {
+    text += "needs a restart:";
+    for (const std::string& key : one.needs_restart) text += " " + Escaped(key);
+    text += '\n';
+  }
+  for (const std::string& failure : one.failures)
+    text += "not taken by " + Escaped(failure, kDiagnosticOctets) + "\n";
+  return text;
+}
+
+json ToJson(const admin::Reloaded& one) {
+  json failures = json::array();
+  for (const std::string& failure : one.failures) failures.push_back(JsonText(failure));
+  return {{"error", one.error.empty() ? json() : JsonText(one.error)},
+          {"needs_restart", one.needs_restart},
+          {"failures", failures}};
 }
 
 json ToJson(const admin::Process& one) {

@@ -24,10 +24,12 @@ std::string ToText(const protocol::admin::Message& message);
 std::string ToText(const protocol::admin::Destination& destination);
 std::string ToText(const protocol::admin::Process& process);
 std::string ProcessHeading();
+std::string ToText(const protocol::admin::Reloaded& reloaded);
 
 nlohmann::json ToJson(const protocol::admin::Message& message);
 nlohmann::json ToJson(const protocol::admin::Destination& destination);
 nlohmann::json ToJson(const protocol::admin::Process& process);
+nlohmann::json ToJson(const protocol::admin::Reloaded& reloaded);
 nlohmann::json ToJson(const config::Problem& problem);
 // The fields of the line beside time, daemon, pid, severity, event and id, as in the log.
 nlohmann::json ToJson(const log::Record& record);
