@@ -70,6 +70,9 @@ Form FormFor(const protocol::delivery::Job& job, const ContentTraits& traits, ui
     return Impossible("5.6.3",
                       "the message is 8-bit, which the server does not take (no 8BITMIME)");
   }
+  // A server without DSN hears nothing of NOTIFY (RFC 3461 §5.2.2). The RFC lets recipients with
+  // NEVER be sent to from the null sender, so that such a server has nobody to tell: not done, as
+  // the sender's domain could then no longer answer for the mail (SPF, DMARC), which may cost it.
   form.mail = "MAIL FROM:<" + (form.utf8 ? job.sender : AsciiForm(job.sender)) + '>';
   if (offers.size) form.mail += " SIZE=" + std::to_string(octets);
   if (job.body == Body::kBinary) {

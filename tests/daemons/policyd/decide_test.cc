@@ -55,6 +55,51 @@ TEST(Rules, RecipientsAreAcceptedOrRefusedByTheTable) {
        RecipientClass::kRelay, ""},
       {"below a relay domain", "203.0.113.1", "x@a.b.sub.example", false, Decision::kAccept,
        RecipientClass::kRelay, ""},
+      {"a relay domain in any case", "203.0.113.1", "x@RELAY.Example", false, Decision::kAccept,
+       RecipientClass::kRelay, ""},
+      {"below one in any case", "203.0.113.1", "x@A.Sub.EXAMPLE", false, Decision::kAccept,
+       RecipientClass::kRelay, ""},
+      {"below a relay domain that is listed by itself", "203.0.113.1", "x@a.relay.example", false,
+       Decision::kReject, RecipientClass::kRemote, "5.7.1"},
+      {"a name that only ends like a subdomain entry", "203.0.113.1", "x@a.evilsub.example", false,
+       Decision::kReject, RecipientClass::kRemote, "5.7.1"},
+      {"a local domain in any case", "203.0.113.1", "bob@EXAMPLE.Org", false, Decision::kAccept,
+       RecipientClass::kLocal, ""},
+      {"below a local domain", "203.0.113.1", "bob@a.example.org", false, Decision::kReject,
+       RecipientClass::kRemote, "5.7.1"},
+      {"A-label of a domain of ours", "203.0.113.1", "bob@XN--BCHER-KVA.example", false,
+       Decision::kAccept, RecipientClass::kLocal, ""},
+      {"U-label in upper case", "203.0.113.1",
+       "bob@B\xc3\x9c"
+       "CHER.example",
+       false, Decision::kAccept, RecipientClass::kLocal, ""},
+      {"a U-label that is none of ours", "203.0.113.1",
+       "bob@k\xc3\xbc"
+       "cher.example",
+       false, Decision::kReject, RecipientClass::kRemote, "5.7.1"},
+      {"a UTF-8 local part nobody has", "203.0.113.1", "\xc3\xa4@example.org", false,
+       Decision::kReject, RecipientClass::kRemote, "5.1.1"},
+      {"a quoted local part that is a user's", "203.0.113.1", "\"alice\"@example.org", false,
+       Decision::kAccept, RecipientClass::kLocal, ""},
+      {"postmaster, quoted", "203.0.113.1", "\"postmaster\"@example.org", false, Decision::kAccept,
+       RecipientClass::kLocal, ""},
+      {"postmaster elsewhere", "203.0.113.1", "postmaster@elsewhere.example", false,
+       Decision::kReject, RecipientClass::kRemote, "5.7.1"},
+      {"an address literal", "203.0.113.1", "x@[203.0.113.5]", false, Decision::kReject,
+       RecipientClass::kRemote, "5.7.1"},
+      {"an address literal from a network of ours", "192.0.2.9", "x@[203.0.113.5]", false,
+       Decision::kAccept, RecipientClass::kRemote, ""},
+      {"no address", "192.0.2.9", "x@", false, Decision::kReject, RecipientClass::kRemote, "5.1.3"},
+      {"the first of a network", "192.0.2.0", "x@elsewhere.example", false, Decision::kAccept,
+       RecipientClass::kRemote, ""},
+      {"the last of a network", "192.0.2.255", "x@elsewhere.example", false, Decision::kAccept,
+       RecipientClass::kRemote, ""},
+      {"just below the network", "192.0.1.255", "x@elsewhere.example", false, Decision::kReject,
+       RecipientClass::kRemote, "5.7.1"},
+      {"just beyond the IPv6 network", "2001:db9::", "x@elsewhere.example", false,
+       Decision::kReject, RecipientClass::kRemote, "5.7.1"},
+      {"routed from a network of ours", "192.0.2.9", "victim%elsewhere@relay.example", true,
+       Decision::kAccept, RecipientClass::kRelay, ""},
       {"not the domain of a subdomain entry", "203.0.113.1", "x@sub.example", false,
        Decision::kReject, RecipientClass::kRemote, "5.7.1"},
       {"a name that only ends like one", "203.0.113.1", "x@evilrelay.example", false,
@@ -102,6 +147,28 @@ TEST(Rules, PostmasterWithoutAnAccountIsPutOffNotRefused) {
     EXPECT_EQ(verdict.decision, Decision::kDefer) << recipient;
     EXPECT_EQ(verdict.reply.code, 450) << recipient;
     EXPECT_EQ(verdict.reply.enhanced, "4.3.5") << recipient;
+  }
+}
+
+TEST(Rules, ASenderThatIsNoAddressIsRefused) {
+  const Rules rules = SampleRules();
+  const struct {
+    const char* sender;
+    Decision decision;
+  } rows[] = {{"", Decision::kAccept},
+              {"a@b.example", Decision::kAccept},
+              {"\xc3\xa4@b\xc3\xbc.example", Decision::kAccept},
+              {"a@", Decision::kReject},
+              {"no-domain", Decision::kReject}};
+  for (const auto& row : rows) {
+    protocol::policy::RecipientQuestion question;
+    question.sender = row.sender;
+    question.recipient = "alice@example.org";
+    const protocol::policy::Verdict verdict = rules.Decide(question);
+    EXPECT_EQ(verdict.decision, row.decision) << row.sender;
+    if (row.decision == Decision::kReject) {
+      EXPECT_EQ(verdict.reply.enhanced, "5.1.7") << row.sender;
+    }
   }
 }
 

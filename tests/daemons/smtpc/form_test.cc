@@ -90,6 +90,18 @@ TEST(Form, DsnParametersGoToServersThatKnowThem) {
             "RCPT TO:<b@example.org> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;b+2Bc@example.org");
 }
 
+TEST(Form, NeverToAServerWithoutDsnLeavesTheSenderAsItIs) {
+  Job job = SampleJob();
+  job.recipients[0].notify = protocol::kNotifyNever;
+  const Form without = FormFor(job, {}, 10, Offers());
+  EXPECT_EQ(without.mail, "MAIL FROM:<a@example.net>");
+  EXPECT_EQ(RcptCommand(job.recipients[0], without), "RCPT TO:<b@example.org>");
+  Offers dsn;
+  dsn.dsn = true;
+  EXPECT_EQ(RcptCommand(job.recipients[0], FormFor(job, {}, 10, dsn)),
+            "RCPT TO:<b@example.org> NOTIFY=NEVER");
+}
+
 TEST(Form, AUtf8OrcptIsEncodedWhereUtf8CannotGo) {
   Job job = SampleJob();
   job.recipients[0].orcpt = "utf-8;b\xc3\xbc@example.org";
