@@ -35,12 +35,12 @@ const Setting kOutbound[] = {
      .help = "How long its greeting may take (RFC 5321 section 4.5.3.2.1)."},
     {POSTERN_SETTING(outbound.command_timeout), .kind = Kind::kDuration, .fallback = "5m",
      .low = "100ms", .high = "1h", .example = "2m",
-     .help = "How long the reply to EHLO, MAIL, RCPT or DATA may take (RFC 5321 sections "
-             "4.5.3.2.2 to 4.5.3.2.4)."},
+     .help = "How long the reply to EHLO, MAIL, RCPT or RSET may take (RFC 5321 sections 4.5.3.2.2 "
+             "and 4.5.3.2.3)."},
     {POSTERN_SETTING(outbound.data_timeout), .kind = Kind::kDuration, .fallback = "3m",
      .low = "100ms", .high = "1h", .example = "5m",
-     .help = "How long a piece of a message may take to be accepted by the network (RFC 5321 "
-             "section 4.5.3.2.5)."},
+     .help = "How long the reply to DATA may take, and each piece of a message to be accepted by "
+             "the network (RFC 5321 sections 4.5.3.2.4 and 4.5.3.2.5)."},
     {POSTERN_SETTING(outbound.final_timeout), .kind = Kind::kDuration, .fallback = "10m",
      .low = "100ms", .high = "1h", .example = "10m",
      .help = "How long the reply to the end of a message may take (RFC 5321 section 4.5.3.2.6). A "

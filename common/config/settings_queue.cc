@@ -16,10 +16,10 @@ const Setting kQueue[] = {
      .help = "Messages up to this size lie in the queue's log itself; larger ones are files beside "
              "it."},
     {POSTERN_SETTING(queue.segment_octets), .kind = Kind::kSize, .fallback = "64MiB", .low = "1MiB",
-     .high = "1GiB", .example = "128MiB",
+     .high = "1GiB", .reload = Reload::kRestart, .example = "128MiB",
      .help = "The size of one segment of the log; each is reserved on the disk as a whole."},
     {POSTERN_SETTING(queue.reserve_octets), .kind = Kind::kSize, .fallback = "64MiB", .low = "0B",
-     .high = "1TiB", .example = "1GiB",
+     .high = "1TiB", .reload = Reload::kRestart, .example = "1GiB",
      .help = "With less free space than this on the disk new mail is refused with 452, so that "
              "what is queued can still be delivered and recorded."},
     {POSTERN_SETTING(queue.retry_first), .kind = Kind::kDuration, .fallback = "5m", .low = "100ms",

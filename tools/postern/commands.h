@@ -12,8 +12,6 @@ namespace postern::tool {
 
 // Every problem as file:line:column: message.
 int Check(const Common& common, const std::string& file);
-// Says nothing about a good one.
-int CheckQuietly(const Common& common, const std::string& file);
 int Explain(const Common& common, const std::string& key);
 
 int Ps(const Common& common);

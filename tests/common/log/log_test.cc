@@ -146,6 +146,21 @@ TEST_F(Log, ALineBelowTheMinimumIsNotWritten) {
   EXPECT_EQ(Drain(reader), "");
 }
 
+TEST_F(Log, TheMinimumCanChange) {
+  const UniqueFd reader = InitPipe();
+  SetMinimum(Severity::kWarning);
+  EXPECT_FALSE(Wants(Severity::kNotice));
+  Event(Severity::kNotice, "a.b");
+  Event(Severity::kWarning, "c.d");
+  Flush();
+  const std::string written = Drain(reader);
+  EXPECT_EQ(written.find("a.b"), written.npos);
+  EXPECT_NE(written.find("c.d"), written.npos);
+  SetMinimum(Severity::kDebug);
+  EXPECT_TRUE(Wants(Severity::kDebug));
+  SetMinimum(Severity::kInfo);
+}
+
 TEST_F(Log, AnEventMayLogWhileItsFieldsAreComputed) {
   ScopedCapture capture;
   const auto inner = [] {
