@@ -70,6 +70,7 @@ void Session::Refuse(const smtp::Reply& reply, std::string_view stage, std::stri
   {
     log::Event event(reply.permanent() ? log::Severity::kInfo : log::Severity::kNotice,
                      reply.permanent() ? log::kSmtpRejected : log::kSmtpDeferred);
+    if (content_ != nullptr) event.Id(content_->id);
     event.Str("client", ClientText()).Str("stage", stage);
     if (mail_.has_value()) event.Str("from", mail_->from.ToString());
     if (!recipient.empty()) event.Str("to", recipient);

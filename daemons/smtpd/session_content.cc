@@ -217,6 +217,7 @@ const smtp::FixedReply* Session::ContentFault() const {
 void Session::RefuseContent(const smtp::FixedReply& fault, std::string_view stage) {
   if (&fault == &smtp::kBareNewline) {
     log::Event(log::Severity::kWarning, log::kIncidentSmuggling)
+        .Id(content_->id)
         .Str("client", ClientText())
         .Str("reason", "bare CR or LF in content");
   }

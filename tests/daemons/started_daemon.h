@@ -87,6 +87,10 @@ class StartedDaemon final : public ipc::FrameHandler {
   void AddListener(const protocol::control::ListenerEnd& which, UniqueFd listening) {
     IgnoreStatus(control_.Send(control_.NewId(), which, std::move(listening)), "Begin tells");
   }
+  void RemoveListener(const std::string& name) {
+    const protocol::control::ListenerGone gone{.name = name};
+    IgnoreStatus(control_.Send(control_.NewId(), gone), "it may have ended by itself");
+  }
   void set_make_deliver(MakeDeliver make) { make_deliver_ = std::move(make); }
 
   void SendBegin() {

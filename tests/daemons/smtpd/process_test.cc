@@ -132,6 +132,13 @@ class SmtpdProcess : public test::OnBothBackends {
       return io::Socket(*test_.loop, std::move(fd));
     }
 
+    // Whether anybody still listens for strangers.
+    bool Reaches() const {
+      const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&tcp_), sizeof(sockaddr_in)) ==
+             0;
+    }
+
     SmtpdProcess& test_;
     test::StartedDaemon daemon;
     sockaddr_storage tcp_{};
@@ -139,13 +146,6 @@ class SmtpdProcess : public test::OnBothBackends {
     socklen_t unix_length_ = 0;
     static inline int count = 0;
   };
-
-  control::Configure Configure() const {
-    control::Configure configure =
-        test::ConfigureFor(control::Role::kSmtpd, GetParam(), StrCat("[smtp]\n", smtp));
-    for (const auto& account : accounts) configure.configuration.accounts.push_back(account);
-    return configure;
-  }
 
   // Runs `body(world)` with a daemon, and ends that.
   template <class Body>
@@ -175,6 +175,13 @@ class SmtpdProcess : public test::OnBothBackends {
   }
 
  public:
+  control::Configure Configure() const {
+    control::Configure configure =
+        test::ConfigureFor(control::Role::kSmtpd, GetParam(), StrCat("[smtp]\n", smtp));
+    for (const auto& account : accounts) configure.configuration.accounts.push_back(account);
+    return configure;
+  }
+  using test::OnBothBackends::loop;
   io::Deadline Soon() const { return loop->After(absl::Seconds(20)); }
   // Plays a script on a connection of its own.
   io::Task<absl::Status> Talk(io::Socket socket, test::ScriptedPeer& peer) {
@@ -325,6 +332,50 @@ TEST_P(SmtpdProcess, WithoutPolicydClientsAreSentAwayForNow) {
     peer.ExpectsReply("421 4.3.0");
     peer.ExpectsClose();
     co_return co_await t.Talk(world.Tcp(), peer);
+  });
+}
+
+TEST_P(SmtpdProcess, AListenerThatGoesKeepsItsSessions) {
+  With([](SmtpdProcess& t, World& world) -> io::Task<absl::Status> {
+    io::Socket kept = world.Tcp();
+    test::ScriptedPeer greeted;
+    greeted.ExpectsReply("220");
+    CO_RETURN_IF_ERROR(co_await greeted.Play(kept, t.Soon()));
+    world.daemon.RemoveListener("tcp");
+    const io::Deadline until = t.Soon();
+    for (bool gone = false; !gone;) {
+      gone = !world.Reaches();
+      CO_RETURN_IF_ERROR(co_await io::Sleep(t.loop->After(absl::Milliseconds(1))));
+      if (t.loop->Now() > until) co_return DeadlineExceeded("the listener is still there");
+    }
+    test::ScriptedPeer other;
+    Mail(other, "x\r\n");
+    CO_RETURN_IF_ERROR(co_await t.Talk(world.Unix(), other));
+    test::ScriptedPeer goes_on;
+    goes_on.Says("NOOP");
+    goes_on.ExpectsReply("250");
+    co_return co_await goes_on.Play(kept, t.Soon());
+  });
+}
+
+TEST_P(SmtpdProcess, AReloadHoldsForSessionsUnderWay) {
+  With([](SmtpdProcess& t, World& world) -> io::Task<absl::Status> {
+    io::Socket kept = world.Tcp();
+    test::ScriptedPeer before;
+    before.ExpectsReply("220");
+    before.Says("EHLO client.example");
+    before.ExpectsReply("250 LIMITS RCPTMAX=1000 MAILMAX=1000");
+    CO_RETURN_IF_ERROR(co_await before.Play(kept, t.Soon()));
+    t.smtp = "max_recipients = 1\n";
+    CO_ASSIGN_OR_RETURN(const auto reloaded,
+                        co_await world.daemon.Reload(t.Configure().configuration, t.Soon()));
+    EXPECT_EQ(reloaded.error, "");
+    test::ScriptedPeer after;
+    after.SaysRaw("MAIL FROM:<>\r\nRCPT TO:<a@example.org>\r\nRCPT TO:<b@example.org>\r\n");
+    for (const char* reply : {"250", "250", "452 4.5.3"}) after.ExpectsReply(reply);
+    after.Says("EHLO client.example");
+    after.ExpectsReply("250 LIMITS RCPTMAX=1 MAILMAX=1000");
+    co_return co_await after.Play(kept, t.Soon());
   });
 }
 

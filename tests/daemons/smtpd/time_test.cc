@@ -35,6 +35,17 @@ TEST_F(SessionTest, EachCommandHasItsOwnTime) {
   Run();
 }
 
+TEST_F(SessionTest, ABadLineIsALineToo) {
+  Hello();
+  for (int i = 0; i < 3; ++i) {
+    peer.Waits(absl::Seconds(200));
+    Says(std::string(3000, 'x'), "500 5.5.2 line too long");
+  }
+  peer.Waits(absl::Seconds(200));
+  Says("NOOP", "250");
+  Run();
+}
+
 TEST_F(SessionTest, OctetsThatTrickleBuyNoTime) {
   Hello();
   for (int i = 0; i < 4; ++i) {
