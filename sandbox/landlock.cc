@@ -60,9 +60,7 @@ absl::Status EnterLandlock(const Profile& profile, int& abi) {
   if (abi < 0) return ErrnoStatus(errno, "landlock: not offered by this kernel");
   RulesetAttributes attributes{};
   attributes.handled_access_fs = FsRights(abi);
-  // Ports that only the configuration knows cannot be listed for good: a reload may add a route.
-  if (abi >= 4)
-    attributes.handled_access_net = kBindTcp | (profile.any_connect_port ? 0 : kConnectTcp);
+  if (abi >= 4) attributes.handled_access_net = kBindTcp | kConnectTcp;
   if (abi >= 6) attributes.scoped = kScopeAbstractSockets | kScopeSignals;
   const size_t size = abi >= 6   ? sizeof attributes
                       : abi >= 4 ? 2 * sizeof(uint64_t)

@@ -183,11 +183,6 @@ ProfileBuilder& ProfileBuilder::AllowConnectPorts(std::vector<uint16_t> ports) {
   return *this;
 }
 
-ProfileBuilder& ProfileBuilder::AllowAnyConnectPort() {
-  profile_.any_connect_port = true;
-  return *this;
-}
-
 ProfileBuilder& ProfileBuilder::Limit(__rlimit_resource resource, uint64_t value) {
   profile_.limits.push_back({resource, value});
   return *this;

@@ -71,7 +71,6 @@ struct Profile {
   uint8_t ring_sqe_flags = 0;            // IOSQE_* bits
   std::vector<PathGrant> paths;
   std::vector<uint16_t> connect_ports;
-  bool any_connect_port = false;  // ports are the configuration's business (routes)
   std::vector<Limit> limits;
   std::vector<std::string> reasons;  // one a grant, for `postern` and the README's table
 };
@@ -112,8 +111,8 @@ class ProfileBuilder {
                                   std::string_view why);
   // The same for one directory that is open already.
   ProfileBuilder& AllowFilesBelow(UniqueFd directory, uint64_t rights, std::string_view why);
+  // TCP, where the kernel's Landlock knows ports (ABI 4).
   ProfileBuilder& AllowConnectPorts(std::vector<uint16_t> ports);
-  ProfileBuilder& AllowAnyConnectPort();
   ProfileBuilder& Limit(__rlimit_resource resource, uint64_t value);
   // For those who hand no file to the ring: its helper threads, which the filter cannot see, are
   // processes to this limit. Work on files needs them and would end -ECANCELED.

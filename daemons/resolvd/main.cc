@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/base/unique_fd.h"
 #include "common/service/service.h"
@@ -19,6 +20,7 @@ namespace {
 using namespace postern;
 
 constexpr size_t kMaxResolvConfOctets = 64u << 10;
+constexpr uint16_t kDnsPort = 53;
 
 // Empty if there is none: the local host is asked then.
 std::string ReadResolvConf() {
@@ -29,12 +31,21 @@ std::string ReadResolvConf() {
   return text;
 }
 
+// Where questions go over TCP; none named: the port of all name servers.
+std::vector<uint16_t> PortsOf(const std::vector<SocketAddress>& servers) {
+  std::vector<uint16_t> ports;
+  for (const SocketAddress& server : servers)
+    ports.push_back(server.port != 0 ? server.port : kDnsPort);
+  if (ports.empty()) ports.push_back(kDnsPort);
+  return ports;
+}
+
 int RunSystem(service::Service& service) {
   const config::Dns& dns = service.settings().dns;
   resolvd::SystemOptions options{
       .servers = dns.servers, .trust_ad = dns.trust_ad, .cache_octets = dns.cache_octets};
   if (options.servers.empty()) options.servers = resolvd::ServersOfResolvConf(ReadResolvConf());
-  service.Confine(sandbox::ResolvdProfile(service.backend()), {});
+  service.Confine(sandbox::ResolvdProfile(service.backend(), PortsOf(options.servers)), {});
   resolvd::SystemResolver resolver(service.loop(), options);
   resolvd::Resolvd daemon(service, resolver);
   return service.Run(daemon);
@@ -49,7 +60,7 @@ int RunUnbound(service::Service& service) {
                                                     .insecure_domains = dns.insecure_domains,
                                                     .cache_octets = dns.cache_octets});
   if (!resolver.ok()) service.Fail(resolver.status(), "resolver");
-  service.Confine(sandbox::ResolvdProfile(service.backend()), {});
+  service.Confine(sandbox::ResolvdProfile(service.backend(), PortsOf(dns.servers)), {});
   (*resolver)->Attach(service.loop());
   resolvd::Resolvd daemon(service, **resolver);
   return service.Run(daemon);

@@ -93,6 +93,7 @@ class Smtpc::QmgrHandler final : public service::PeerHandler {
 Smtpc::Smtpc(service::Service& service)
     : service_(service),
       settings_(std::make_shared<const config::Settings>(service.settings())),
+      reach_(ReachOf(settings_->outbound)),
       resolvd_(service.loop(), edges_, protocol::kSmtpcResolvd, ipc::Side::kA,
                [](uint32_t, uint8_t) { return std::make_unique<ResolvdHandler>(); }),
       qmgr_(service.loop(), edges_, protocol::kQmgrSmtpc, ipc::Side::kB,
@@ -113,6 +114,8 @@ void Smtpc::OnEdge(const protocol::control::EdgeEnd& which, UniqueFd end) {
 
 void Smtpc::OnReload() {
   settings_ = std::make_shared<const config::Settings>(service_.settings());
+  // What a process may reach is settled when it confines itself.
+  if (!reach_.Covers(ReachOf(settings_->outbound))) service_.AskForRestart();
 }
 
 // No new jobs: what a server has heard of comes to its end; those that still look for a server

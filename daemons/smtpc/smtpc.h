@@ -8,6 +8,7 @@
 
 #include "common/ipc/protocol/qmgr_smtpc.h"
 #include "common/service/service.h"
+#include "daemons/smtpc/reach.h"
 #include "daemons/smtpc/resolver.h"
 #include "daemons/smtpc/transfer.h"
 
@@ -63,6 +64,7 @@ class Smtpc final : public service::Daemon {
   service::Service& service_;
   // A job keeps those it began with: a reload comes at any of its awaits, and frees the service's.
   std::shared_ptr<const config::Settings> settings_;
+  const Reach reach_;  // of this process, whatever is configured later
   io::TaskScope edges_;
   io::TaskScope jobs_;
   io::TaskScope background_;

@@ -12,11 +12,13 @@ namespace postern::sandbox {
 
 Profile SmtpdProfile(Backend backend);
 Profile PolicydProfile(Backend backend);
-Profile ResolvdProfile(Backend backend);
+// `ports`: of the name servers.
+Profile ResolvdProfile(Backend backend, const std::vector<uint16_t>& ports);
 // `spool`: the spool directory, opened before root's powers went.
 Profile QmgrProfile(Backend backend, UniqueFd spool);
-// `unix_sockets`: a route or the smart host is an LMTP socket.
-Profile SmtpcProfile(Backend backend, bool unix_sockets);
+// `ports`: of the servers that mail goes to. `unix_sockets`: a route or the smart host is an LMTP
+// socket.
+Profile SmtpcProfile(Backend backend, const std::vector<uint16_t>& ports, bool unix_sockets);
 Profile LocaldProfile(Backend backend);
 // `mailbox`: the Maildir or the mbox; invalid: there is none, and no file is touched.
 Profile DeliverProfile(Backend backend, UniqueFd mailbox);

@@ -41,7 +41,7 @@ void AllowOptions(ProfileBuilder& builder) {
 
 }  // namespace
 
-Profile ResolvdProfile(Backend backend) {
+Profile ResolvdProfile(Backend backend, const std::vector<uint16_t>& ports) {
   ProfileBuilder builder("resolvd", backend);
   for (const int domain : {AF_INET, AF_INET6}) {
     AllowSockets(builder, domain, SOCK_DGRAM, IPPROTO_UDP);
@@ -58,7 +58,7 @@ Profile ResolvdProfile(Backend backend) {
           "questions and answers; the resolver library makes these calls itself")
       .AllowAll({"read", "writev"}, "questions and answers over TCP")
       .AllowRing({IORING_OP_CONNECT}, "questions over TCP, in mode system")
-      .AllowAnyConnectPort()
+      .AllowConnectPorts(ports)  // of TCP; Landlock knows no UDP
       .AllowNoThreadsOfTheKernel()
       .KillTheRest();
 }

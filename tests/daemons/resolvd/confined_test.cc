@@ -23,8 +23,8 @@ using dns::Type;
 using dns::test::N;
 using sandbox::Backend;
 
-absl::StatusOr<std::unique_ptr<io::Loop>> Confine(Backend backend) {
-  const sandbox::Profile profile = sandbox::ResolvdProfile(backend);
+absl::StatusOr<std::unique_ptr<io::Loop>> Confine(Backend backend, uint16_t port) {
+  const sandbox::Profile profile = sandbox::ResolvdProfile(backend, {port});
   int abi = 0;
   RETURN_IF_ERROR(sandbox::HardenProcess());
   RETURN_IF_ERROR(sandbox::EnterLandlock(profile, abi));
@@ -87,7 +87,7 @@ int Child(const SocketAddress& server, Backend backend, bool unbound) {
     if (!made.ok()) {
       ended = made.status();
     } else {
-      const auto loop = Confine(backend);
+      const auto loop = Confine(backend, server.port);
       ended = serve(loop, [&](io::Loop& on_loop) {
         (*made)->Attach(on_loop);
         return made->get();
@@ -97,7 +97,7 @@ int Child(const SocketAddress& server, Backend backend, bool unbound) {
   }
 #endif
   if (!unbound) {
-    const auto loop = Confine(backend);
+    const auto loop = Confine(backend, server.port);
     ended = serve(loop, [&](io::Loop& on_loop) {
       return std::make_unique<SystemResolver>(on_loop, SystemOptions{.servers = {server}});
     });

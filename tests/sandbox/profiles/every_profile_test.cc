@@ -17,9 +17,9 @@ std::vector<CompiledProfile> EveryProfile() {
   for (const Backend backend : {Backend::kUring, Backend::kEpoll}) {
     profiles.emplace_back(SmtpdProfile(backend));
     profiles.emplace_back(PolicydProfile(backend));
-    profiles.emplace_back(ResolvdProfile(backend));
+    profiles.emplace_back(ResolvdProfile(backend, {53}));
     profiles.emplace_back(QmgrProfile(backend, UniqueFd()));
-    profiles.emplace_back(SmtpcProfile(backend, true));
+    profiles.emplace_back(SmtpcProfile(backend, {25}, true));
     profiles.emplace_back(LocaldProfile(backend));
     profiles.emplace_back(DeliverProfile(backend, UniqueFd(::open("/tmp", O_PATH | O_CLOEXEC))));
     profiles.emplace_back(BouncedProfile(backend));

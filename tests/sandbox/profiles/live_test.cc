@@ -120,7 +120,7 @@ TEST_P(Live, ForbiddenActsKill) {
 }
 
 TEST_P(Live, SmtpcMakesStreamSocketsAndNoOthers) {
-  const Profile profile = SmtpcProfile(GetParam(), false);
+  const Profile profile = SmtpcProfile(GetParam(), {25}, false);
   const auto make = [](int domain, int type, int protocol) {
     return [=] { return ::socket(domain, type, protocol) >= 0 ? 5 : 6; };
   };

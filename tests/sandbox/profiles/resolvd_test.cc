@@ -16,7 +16,7 @@ constexpr Backend kBackends[] = {Backend::kUring, Backend::kEpoll};
 
 TEST(ResolvdProfile, AllowsWhatIsListedHereAndNothingElse) {
   for (const Backend backend : kBackends) {
-    const CompiledProfile profile(ResolvdProfile(backend));
+    const CompiledProfile profile(ResolvdProfile(backend, {53}));
     std::set<std::string> calls =
         BaseCalls(backend, {"bind", "connect", "sendto", "recvfrom", "sendmsg", "recvmsg",
                             "getsockname", "poll", "read", "writev"});
@@ -26,7 +26,7 @@ TEST(ResolvdProfile, AllowsWhatIsListedHereAndNothingElse) {
   }
   const CompiledProfile profile([] {
     const Backend backend = Backend::kUring;
-    return ResolvdProfile(backend);
+    return ResolvdProfile(backend, {53});
   }());
   EXPECT_EQ(profile.RingOperations(),
             (std::set<int>{IORING_OP_RECV, IORING_OP_SEND, IORING_OP_RECVMSG, IORING_OP_CLOSE,
@@ -57,7 +57,7 @@ TEST(ResolvdProfile, MakesUdpAndTcpSocketsAlone) {
       {"kernel crypto", AF_ALG, SOCK_STREAM, 0, false},
   };
   for (const Backend backend : kBackends) {
-    const CompiledProfile profile(ResolvdProfile(backend));
+    const CompiledProfile profile(ResolvdProfile(backend, {53}));
     for (const auto& row : rows) {
       EXPECT_EQ(
           profile.Verdict("socket", {row.domain, row.type, row.protocol}) == SECCOMP_RET_ALLOW,
@@ -86,7 +86,7 @@ TEST(ResolvdProfile, SetsOptionsOfNameServersSocketsAlone) {
       {"membership", IPPROTO_IP, IP_ADD_MEMBERSHIP, false},
   };
   for (const Backend backend : kBackends) {
-    const CompiledProfile profile(ResolvdProfile(backend));
+    const CompiledProfile profile(ResolvdProfile(backend, {53}));
     for (const auto& row : rows) {
       EXPECT_EQ(profile.Verdict("setsockopt", {5, row.level, row.name}) == SECCOMP_RET_ALLOW,
                 row.allowed)
@@ -102,7 +102,7 @@ TEST(ResolvdProfile, SetsOptionsOfNameServersSocketsAlone) {
 
 TEST(ResolvdProfile, OpensNothing) {
   for (const Backend backend : kBackends) {
-    const CompiledProfile profile(ResolvdProfile(backend));
+    const CompiledProfile profile(ResolvdProfile(backend, {53}));
     for (const char* call :
          {"open", "openat", "openat2", "newfstatat", "ioctl", "listen", "accept4"})
       EXPECT_THAT(profile.Verdict(call), IsKilled()) << call;

@@ -16,7 +16,7 @@ constexpr Backend kBackends[] = {Backend::kUring, Backend::kEpoll};
 
 TEST(SmtpcProfile, AllowsWhatIsListedHereAndNothingElse) {
   for (const Backend backend : kBackends) {
-    const CompiledProfile profile(SmtpcProfile(backend, false));
+    const CompiledProfile profile(SmtpcProfile(backend, {25}, false));
     std::set<std::string> calls = BaseCalls(backend, {"getsockname"});
     if (backend == Backend::kEpoll) calls.insert({"connect", "pread64", "read"});
     EXPECT_EQ(profile.AllowedWithAnyArguments(), calls);
@@ -25,7 +25,7 @@ TEST(SmtpcProfile, AllowsWhatIsListedHereAndNothingElse) {
   }
   const CompiledProfile profile([] {
     const Backend backend = Backend::kUring;
-    return SmtpcProfile(backend, false);
+    return SmtpcProfile(backend, {25}, false);
   }());
   EXPECT_EQ(profile.RingOperations(),
             (std::set<int>{IORING_OP_RECV, IORING_OP_SEND, IORING_OP_RECVMSG, IORING_OP_CLOSE,
@@ -33,6 +33,7 @@ TEST(SmtpcProfile, AllowsWhatIsListedHereAndNothingElse) {
                            IORING_OP_READ}));
   EXPECT_EQ(profile.profile().ring_sqe_flags, IOSQE_BUFFER_SELECT);
   EXPECT_EQ(profile.profile().paths.size(), 0u);
+  EXPECT_EQ(profile.profile().connect_ports, std::vector<uint16_t>{25});
 }
 
 TEST(SmtpcProfile, MakesPlainStreamSocketsAlone) {
@@ -59,8 +60,8 @@ TEST(SmtpcProfile, MakesPlainStreamSocketsAlone) {
       {"a family with a high word", 1ull << 32 | AF_INET, kType, 0, false, false},
   };
   for (const Backend backend : kBackends) {
-    const CompiledProfile without(SmtpcProfile(backend, false));
-    const CompiledProfile with(SmtpcProfile(backend, true));
+    const CompiledProfile without(SmtpcProfile(backend, {25}, false));
+    const CompiledProfile with(SmtpcProfile(backend, {25}, true));
     for (const auto& row : rows) {
       EXPECT_EQ(
           without.Verdict("socket", {row.domain, row.type, row.protocol}) == SECCOMP_RET_ALLOW,
@@ -75,7 +76,7 @@ TEST(SmtpcProfile, MakesPlainStreamSocketsAlone) {
 
 TEST(SmtpcProfile, NeitherBindsNorListensNorOpens) {
   for (const Backend backend : kBackends) {
-    const CompiledProfile profile(SmtpcProfile(backend, true));
+    const CompiledProfile profile(SmtpcProfile(backend, {25}, true));
     for (const char* call :
          {"bind", "listen", "accept4", "open", "openat", "openat2", "sendmsg", "pwrite64"})
       EXPECT_THAT(profile.Verdict(call), IsKilled()) << call;
