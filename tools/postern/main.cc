@@ -54,8 +54,8 @@ void AddAct(CLI::App& queue, Typed& typed, const char* name, const char* help, V
   CLI::App* command = queue.add_subcommand(name, help);
   command->add_option("ID", typed.act.ids, "queue ids");
   command->add_flag("--all", typed.act.all, "every message");
-  if (verb == Verb::kHold)
-    command->add_option("--reason", typed.act.reason, "why, for those who look");
+  if (verb != Verb::kFlush)
+    command->add_option("--reason", typed.act.reason, "why, for those who look and for the log");
   if (verb == Verb::kFlush)
     command->add_option("--destination", typed.act.destination,
                         "those for one of postern queue destinations");
@@ -68,8 +68,8 @@ void AddQueueCommands(CLI::App& app, Typed& typed) {
   CLI::App* list = queue->add_subcommand("list", "list them");
   list->add_option("--state", typed.list.state, "active, deferred or held alone")
       ->check(CLI::IsMember({"active", "deferred", "held"}));
-  list->add_option("--sender", typed.list.sender, "from this address, or @domain");
-  list->add_option("--recipient", typed.list.recipient, "to this address, or @domain");
+  list->add_option("--sender", typed.list.sender, "from this address, @domain, or <>");
+  list->add_option("--recipient", typed.list.recipient, "to this address or @domain, among those left");
   list->add_option("--limit", typed.list.limit, "at most so many")->capture_default_str();
   list->callback([&] { typed.status = QueueList(typed.common, typed.list); });
   CLI::App* show = queue->add_subcommand("show", "one of them");

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 
 #include "common/base/escape.h"
 #include "common/base/queue_id.h"
@@ -85,6 +86,21 @@ absl::StatusOr<Done> ActEverywhere(std::vector<AdminClient>& shards, const admin
   return done;
 }
 
+// The recipients behind the first page.
+absl::Status ShowTheRest(AdminClient& shard, uint64_t id, admin::Shown& shown) {
+  uint32_t from = shown.next;
+  while (from != 0) {
+    ASSIGN_OR_RETURN(admin::Shown page,
+                     shard.Ask<admin::Shown>(admin::Show{.queue_id = id, .from = from}));
+    if (!page.error.empty()) return absl::OkStatus();  // it has left the queue meanwhile
+    if (page.next != 0 && page.next <= from)
+      return DataLoss("the message's recipients do not go on");
+    std::ranges::move(page.message.recipients, std::back_inserter(shown.message.recipients));
+    from = page.next;
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 int QueueList(const Common& common, const ListOptions& options) {
@@ -96,8 +112,10 @@ int QueueList(const Common& common, const ListOptions& options) {
       return Complain(listed);
   }
   if (common.as_json) {
+    // The last four count all messages of the queue, whatever was asked for.
     std::fputs(Dump({{"messages", found.messages},
                      {"more", found.more},
+                     {"total", found.active + found.deferred + found.held},
                      {"active", found.active},
                      {"deferred", found.deferred},
                      {"held", found.held}})
@@ -120,18 +138,22 @@ int QueueShow(const Common& common, const std::string& text, bool content) {
   std::string error = "the queue has no directories";
   for (AdminClient& shard : *shards) {
     std::string collected;
-    const auto shown = shard.Ask<admin::Shown>(
-        admin::Show{.queue_id = *id, .content = content}, [&](std::string_view piece) {
-          if (common.as_json) {
-            collected += piece;
-          } else {
-            std::fwrite(piece.data(), 1, piece.size(), stdout);
-          }
-        });
+    auto shown = shard.Ask<admin::Shown>(admin::Show{.queue_id = *id, .content = content},
+                                         [&](std::string_view piece) {
+                                           if (common.as_json) {
+                                             collected += piece;
+                                           } else {
+                                             std::fwrite(piece.data(), 1, piece.size(), stdout);
+                                           }
+                                         });
     if (!shown.ok()) return Complain(shown.status());
     if (!shown->error.empty()) {
       error = shown->error;
       continue;
+    }
+    if (common.as_json || !content) {
+      if (const absl::Status rest = ShowTheRest(shard, *id, *shown); !rest.ok())
+        return Complain(rest);
     }
     if (common.as_json) {
       json message = ToJson(shown->message);

@@ -33,6 +33,11 @@ class Teller {
   std::string Because(std::string_view key) const {
     return record_.Field(key).empty() ? "" : ": " + Value(key);
   }
+  std::string By() const {
+    if (record_.Field("by").empty()) return "";
+    return " by " + Value("by") +
+           (record_.Field("uid").empty() ? "" : " (user " + Value("uid") + ")");
+  }
   std::string With(std::string_view key) const {
     return record_.Field(key).empty() ? "" : " (" + Value(key) + ")";
   }
@@ -50,10 +55,10 @@ class Teller {
       return "given up: " + To() + " cannot be reached" + With("status") + Because("reason");
     if (verb == "expired") return "given up: it was in the queue for too long";
     if (verb == "discarded") return "thrown away" + Because("reason");
-    if (verb == "held") return "held" + Because("reason");
-    if (verb == "released") return "released";
-    if (verb == "requeued") return "to be tried again now";
-    if (verb == "deleted") return "deleted" + Because("reason");
+    if (verb == "held") return "held" + By() + Because("reason");
+    if (verb == "released") return "released" + By() + Because("reason");
+    if (verb == "requeued") return "to be tried again now" + By() + Because("reason");
+    if (verb == "deleted") return "deleted" + By() + Because("reason");
     if (verb == "removed") return "done: it left the queue";
     if (verb == "expanded") return To() + " stands for " + Value("into");
     return AsWritten();

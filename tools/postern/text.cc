@@ -121,16 +121,20 @@ json ToJson(const admin::Message& message) {
                           {"diagnostic", JsonText(one.diagnostic)}});
   }
   const bool waits = message.state == admin::State::kDeferred;
-  return {{"id", QueueId(message.queue_id).ToString()},
-          {"state", StateName(message.state)},
-          {"sender", JsonText(message.sender)},
-          {"arrival", JsonTime(message.arrival_us)},
-          {"octets", message.octets},
-          {"attempts", message.attempts},
-          {"next_attempt", waits ? JsonTime(message.next_attempt_us) : json()},
-          {"hold_reason", JsonText(message.hold_reason)},
-          {"recipients_left", message.recipient_count},
-          {"recipients", std::move(recipients)}};
+  const auto left = static_cast<uint32_t>(
+      std::ranges::count_if(message.recipients, [](const auto& one) { return !one.done; }));
+  return {
+      {"id", QueueId(message.queue_id).ToString()},
+      {"state", StateName(message.state)},
+      {"sender", JsonText(message.sender)},
+      {"arrival", JsonTime(message.arrival_us)},
+      {"octets", message.octets},
+      {"attempts", message.attempts},
+      {"next_attempt", waits ? JsonTime(message.next_attempt_us) : json()},
+      {"hold_reason", JsonText(message.hold_reason)},
+      {"recipients_left", message.recipient_count},
+      {"recipients_not_listed", message.recipient_count - std::min(left, message.recipient_count)},
+      {"recipients", std::move(recipients)}};
 }
 
 json ToJson(const admin::Destination& one) {

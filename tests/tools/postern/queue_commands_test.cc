@@ -48,6 +48,8 @@ class FakeShard {
       ::recv(fd.get(), payload.data(), payload.size(), MSG_WAITALL);
       if (header->type == admin::kList) {
         Answer(fd.get(), header->id, List(*ipc::Decode<admin::List>(payload)));
+      } else if (header->type == admin::kShow) {
+        Answer(fd.get(), header->id, Show(*ipc::Decode<admin::Show>(payload)));
       } else if (header->type == admin::kAct) {
         Answer(fd.get(), header->id, Act(*ipc::Decode<admin::Act>(payload)));
       } else {
@@ -69,6 +71,21 @@ class FakeShard {
       listed.last_seen = id;
     }
     return listed;
+  }
+
+  // Every message has five recipients, told two at a time.
+  admin::Shown Show(const admin::Show& show) const {
+    admin::Shown shown;
+    if (std::ranges::find(ids_, show.queue_id) == ids_.end()) {
+      shown.error = "no such message in the queue";
+      return shown;
+    }
+    shown.message.queue_id = show.queue_id;
+    shown.message.recipient_count = 5;
+    for (uint32_t i = show.from; i < std::min(show.from + 2, 5u); ++i)
+      shown.message.recipients.emplace_back().address = std::to_string(i);
+    if (show.from + 2 < 5) shown.next = show.from + 2;
+    return shown;
   }
 
   admin::Acted Act(const admin::Act& act) const {
@@ -133,6 +150,7 @@ TEST_F(QueueCommands, ListGoesThroughAllPagesOfAllShards) {
   const json listed = Run(kDone, [&] { return QueueList(common_, {}); });
   EXPECT_EQ(IdsIn(listed), (std::vector<std::string>{"1", "3", "5", "2", "4"}));
   EXPECT_EQ(listed["active"], 5);
+  EXPECT_EQ(listed["total"], 5);
   EXPECT_EQ(listed["more"], false);
 }
 
@@ -145,6 +163,13 @@ TEST_F(QueueCommands, ListStopsAtItsLimitAndSaysSo) {
   EXPECT_EQ(IdsIn(listed), (std::vector<std::string>{"1", "3", "5"}));
   EXPECT_EQ(listed["active"], 5);  // totals are of all shards all the same
   EXPECT_EQ(listed["more"], true);
+}
+
+TEST_F(QueueCommands, ShowHasAllRecipientsOfAMessage) {
+  const json shown = Run(kDone, [&] { return QueueShow(common_, "0000000000004", false); });
+  ASSERT_EQ(shown["recipients"].size(), 5u);
+  for (size_t i = 0; i < 5; ++i) EXPECT_EQ(shown["recipients"][i]["address"], std::to_string(i));
+  EXPECT_EQ(shown["recipients_not_listed"], 0);
 }
 
 TEST_F(QueueCommands, AMessageOfAnyShardIsFound) {

@@ -50,6 +50,7 @@ TEST(ToJson, AMessageHasItsWholeStory) {
       {"next_attempt", "2026-11-24T09:01:00Z"},
       {"hold_reason", ""},
       {"recipients_left", 3},
+      {"recipients_not_listed", 2},
       {"recipients",
        {{{"address", "a@x"}, {"orcpt", ""}, {"done", true}, {"status", ""}, {"diagnostic", ""}},
         {{"address", "b@x"},
