@@ -68,7 +68,8 @@ class V6Parser {
   // ":" or, once, "::"; a single colon at the end is refused.
   Parsed<bool> Separator() {
     if (text_[at_] != ':') return Malformed("an IPv6 group has one to four hex digits", at_);
-    if (++at_ < text_.size() && text_[at_] == ':') {
+    ++at_;
+    if (at_ < text_.size() && text_[at_] == ':') {
       if (gap_) return Malformed("an IPv6 address has \"::\" once at most", at_);
       gap_ = count_;
       ++at_;
