@@ -10,6 +10,7 @@ namespace postern::qmgr {
 namespace {
 
 constexpr size_t kReadOctets = 1u << 20;
+constexpr size_t kLookOctets = 64u << 10;
 constexpr std::string_view kSegmentSuffix = ".seg";
 
 // "000000000042.seg" -> 42; 0 if that is no segment's name.
@@ -44,7 +45,7 @@ class Store::Recovery {
     std::string bytes;
     uint64_t offset = 0;
   };
-  static io::Task<absl::Status> Fill(DiskFile& file, Window& window, size_t octets);
+  static io::Task<absl::Status> Fill(Segment& segment, Window& window, size_t octets);
   io::Task<absl::Status> Scan(uint64_t number, Segment& segment);
   io::Task<absl::Status> MakeDurable(Segment& segment, size_t last_record_octets);
   bool Apply(const RecordHeader& header, std::string_view body, Location where);
@@ -121,7 +122,7 @@ io::Task<absl::Status> Store::Recovery::ReadSegment(uint64_t number) {
 io::Task<absl::Status> Store::Recovery::NoSegment(uint64_t number, DiskFile& file,
                                                   std::string_view why) {
   const std::string name = SegmentName(number);
-  std::string bytes(kReadOctets, '\0');
+  std::string bytes(kLookOctets, '\0');
   bool empty = true;
   for (uint64_t offset = 0; empty;) {
     CO_ASSIGN_OR_RETURN(const size_t got, co_await file.Read(bytes.data(), bytes.size(), offset));
@@ -180,13 +181,14 @@ io::Task<bool> Store::Recovery::ReadIndex(uint64_t number, Segment& segment) {
 }
 
 // Sees to it that the window holds `octets`, as far as the file goes.
-io::Task<absl::Status> Store::Recovery::Fill(DiskFile& file, Window& window, size_t octets) {
+io::Task<absl::Status> Store::Recovery::Fill(Segment& segment, Window& window, size_t octets) {
   if (window.bytes.size() >= octets) co_return absl::OkStatus();
   const size_t had = window.bytes.size();
-  window.bytes.resize(std::max(octets, kReadOctets));
+  const uint64_t left = segment.octets - std::min(segment.octets, window.offset);
+  window.bytes.resize(std::max<size_t>(octets, std::min<uint64_t>(kReadOctets, left)));
   CO_ASSIGN_OR_RETURN(const size_t got,
-                      co_await file.Read(window.bytes.data() + had, window.bytes.size() - had,
-                                         window.offset + had));
+                      co_await segment.file->Read(window.bytes.data() + had,
+                                                  window.bytes.size() - had, window.offset + had));
   window.bytes.resize(had + got);
   co_return absl::OkStatus();
 }
@@ -202,7 +204,7 @@ io::Task<absl::Status> Store::Recovery::Scan(uint64_t number, Segment& segment) 
       window.bytes.erase(0, at);
       window.offset += std::exchange(at, 0);
     }
-    CO_RETURN_IF_ERROR(co_await Fill(*segment.file, window, at + kRecordHeaderOctets));
+    CO_RETURN_IF_ERROR(co_await Fill(segment, window, at + kRecordHeaderOctets));
     const std::string_view head = std::string_view(window.bytes).substr(at, kRecordHeaderOctets);
     const Parsed<RecordHeader> header = DecodeRecordHeader(head);
     if (!header.has_value()) {
@@ -217,7 +219,7 @@ io::Task<absl::Status> Store::Recovery::Scan(uint64_t number, Segment& segment) 
       why = "a record longer than the segment";
       break;
     }
-    CO_RETURN_IF_ERROR(co_await Fill(*segment.file, window, at + header->total()));
+    CO_RETURN_IF_ERROR(co_await Fill(segment, window, at + header->total()));
     const std::string_view record = std::string_view(window.bytes).substr(at, header->total());
     const Location where{.segment = number,
                          .offset = static_cast<uint32_t>(offset),
