@@ -140,6 +140,13 @@ void CheckMailbox(const std::string& mailbox, Report& report) {
   }
 }
 
+// The accounts of a configuration without "*".
+LocalAccounts Named(const Settings& settings) {
+  std::vector<LocalAccount> accounts;
+  for (const std::string& user : settings.local.users) accounts.push_back({.name = user, .uid = 0});
+  return LocalAccounts(settings, accounts);
+}
+
 void CheckPostmaster(const Settings& settings, Report& report) {
   const Local& local = settings.local;
   const size_t at = local.postmaster.rfind('@');
@@ -154,11 +161,24 @@ void CheckPostmaster(const Settings& settings, Report& report) {
   }
   // Which accounts "*" stands for is not known here.
   if (local.postmaster.empty() || std::ranges::find(local.users, "*") != local.users.end()) return;
-  std::vector<LocalAccount> accounts;
-  for (const std::string& user : local.users) accounts.push_back({.name = user, .uid = 0});
-  if (LocalAccounts(settings, accounts).postmaster().empty())
+  if (Named(settings).postmaster().empty())
     report.Complain(report.LaterOf("local.postmaster", "local.users"),
                     "local.postmaster is " + Show(local.postmaster) +
+                        ", which is none of local.users; name one of them");
+}
+
+// Mail for an address here that nobody has would be lost, as a notice about a notice is.
+void CheckDoubleBounce(const Settings& settings, Report& report) {
+  const std::string& recipient = settings.queue.double_bounce_recipient;
+  const std::vector<std::string>& users = settings.local.users;
+  const size_t at = recipient.rfind('@');
+  const bool is_local =
+      at == std::string::npos ||
+      std::ranges::find(settings.domains, recipient.substr(at + 1)) != settings.domains.end();
+  if (recipient.empty() || !is_local || std::ranges::find(users, "*") != users.end()) return;
+  if (Named(settings).Find(std::string_view(recipient).substr(0, at)).empty())
+    report.Complain(report.LaterOf("queue.double_bounce_recipient", "local.users"),
+                    "queue.double_bounce_recipient is " + Show(recipient) +
                         ", which is none of local.users; name one of them");
 }
 
@@ -195,6 +215,7 @@ void CheckTogether(const Settings& settings, Report& report) {
   CheckStore(settings.queue, report);
   CheckLocal(settings.local, report);
   CheckPostmaster(settings, report);
+  CheckDoubleBounce(settings, report);
   CheckDns(settings.dns, report);
 }
 

@@ -29,7 +29,8 @@ const Setting kTop[] = {
              "permits it and epoll otherwise; uring and epoll insist."},
     {POSTERN_SETTING(run_directory), .kind = Kind::kPath, .fallback = "run/postern",
      .installed = "/run/postern", .reload = Reload::kRestart, .example = "/run/postern",
-     .help = "The directory of the control socket and of the process id file."},
+     .help = "The directory of the sockets on which the server answers the postern command, and of "
+             "the lock that keeps a second server out."},
 };
 
 const Setting kDns[] = {

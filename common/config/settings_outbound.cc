@@ -47,7 +47,8 @@ const Setting kOutbound[] = {
              "short one makes duplicates: the server may have taken the message."},
     {POSTERN_SETTING(outbound.idle_timeout), .kind = Kind::kDuration, .fallback = "10s",
      .low = "0s", .high = "5m", .example = "5s",
-     .help = "How long a connection without work is kept for the next message."},
+     .help =
+         "How long a connection without work is kept for the next message. 0s: it is not kept."},
     {POSTERN_SETTING(outbound.ipv4), .kind = Kind::kFlag, .fallback = "true", .example = "false",
      .help = "Whether servers are reached over IPv4."},
     {POSTERN_SETTING(outbound.ipv6), .kind = Kind::kFlag, .fallback = "true", .example = "false",

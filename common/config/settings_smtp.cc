@@ -11,8 +11,7 @@ const Setting kSmtp[] = {
      .help = "The addresses and ports to accept SMTP connections on. 0.0.0.0 and [::] stand for "
              "all IPv4 and all IPv6 addresses of this machine."},
     {POSTERN_SETTING(smtp.socket), .kind = Kind::kPath, .fallback = "run/postern/submit",
-     .installed = "/run/postern/submit", .may_be_empty = true,
-     .example = "/run/postern/submit",
+     .installed = "/run/postern/submit", .may_be_empty = true, .example = "/run/postern/submit",
      .help = "The Unix socket on which programs of this machine submit mail (the sendmail command "
              "uses it); the kernel tells which user speaks. Empty: none."},
     {POSTERN_SETTING(smtp.workers), .kind = Kind::kCount, .unit = "processes", .fallback = "1",
@@ -21,8 +20,8 @@ const Setting kSmtp[] = {
              "of connections; more use more processor cores."},
     {POSTERN_SETTING(smtp.banner), .kind = Kind::kText, .fallback = "ESMTP", .may_be_empty = true,
      .example = "ESMTP no solicitation",
-     .help = "The words behind the host name in the greeting. The default tells neither product "
-             "nor version."},
+     .help = "The words behind the host name in the greeting. The default, which an empty text "
+             "stands for too, tells neither product nor version."},
     {POSTERN_SETTING(smtp.max_message_octets), .kind = Kind::kSize, .fallback = "50MiB",
      .low = "64KiB", .high = "2GiB", .zero = "no limit", .example = "100MiB",
      .help = "The largest message taken, announced as SIZE (RFC 1870) and enforced on the octets "

@@ -27,8 +27,7 @@ _postern() {
     queue/) _postern_words "list show hold release requeue delete flush destinations" ;;
     queue/list) _postern_words "--state --sender --recipient --limit --json" ;;
     queue/show) _postern_ids "--content --json" ;;
-    queue/hold) _postern_ids "--all --reason --json" ;;
-    queue/release | queue/requeue | queue/delete) _postern_ids "--all --json" ;;
+    queue/hold | queue/release | queue/requeue | queue/delete) _postern_ids "--all --reason --json" ;;
     queue/flush) _postern_ids "--destination --json" ;;
     *) _postern_words "--json --help" ;;
   esac

@@ -321,6 +321,17 @@ TEST(Parse, PostmasterIsAnAccountHere) {
             "mail for postmaster is delivered here, so name an account of local.users");
 }
 
+TEST(Parse, TheDoubleBounceRecipientIsSomebody) {
+  const std::string head = std::string(kHead) + "domains = [\"example.org\"]\n[local]\n";
+  const std::string users = "users = [\"alice\"]\n[queue]\ndouble_bounce_recipient = ";
+  for (const char* good : {"", "alice", "Alice+dsn@example.org", "postmaster", "x@example.net"})
+    Good(head + users + "\"" + good + "\"\n");
+  for (const char* bad : {"carol", "carol@example.org"})
+    EXPECT_EQ(Complaints(head + users + "\"" + bad + "\"\n"),
+              "p.toml:6:27: queue.double_bounce_recipient is \"" + std::string(bad) +
+                  "\", which is none of local.users; name one of them");
+}
+
 TEST(Parse, HostnamesAreFullyQualified) {
   for (const char* name : {"mail", "mail.", "192.0.2.1", "a_b.example", "-a.example", "a..b",
                            "[::1]", "mail.example.org:25", ""}) {
