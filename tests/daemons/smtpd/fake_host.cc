@@ -29,14 +29,6 @@ Verdict VerdictOn(std::string_view recipient) {
   return verdict;
 }
 
-config::Settings SettingsOf(std::string_view extra) {
-  const std::string toml =
-      "hostname = \"mx.example.org\"\ndomains = [\"example.org\"]\n" + std::string(extra);
-  const config::Outcome outcome = config::Parse(toml, "postern.toml", "/");
-  if (!outcome.settings) CheckFailed(__FILE__, __LINE__, "the test's configuration is wrong");
-  return *outcome.settings;
-}
-
 }  // namespace
 
 class FakeHost::Sink final : public MessageSink {
@@ -74,11 +66,19 @@ class FakeHost::Sink final : public MessageSink {
   protocol::ReplyText refusal_;
 };
 
-FakeHost::FakeHost(io::Loop& loop, std::string_view extra)
+config::Settings FakeHost::SettingsOf(std::string_view extra) {
+  const std::string toml =
+      "hostname = \"mx.example.org\"\ndomains = [\"example.org\"]\n" + std::string(extra);
+  const config::Outcome outcome = config::Parse(toml, "postern.toml", "/");
+  if (!outcome.settings) CheckFailed(__FILE__, __LINE__, "the test's configuration is wrong");
+  return *outcome.settings;
+}
+
+FakeHost::FakeHost(io::Loop& loop, config::Settings settings)
     : on_connect([](const auto&) { return Verdict{.decision = Decision::kAccept}; }),
       on_recipient([](const auto& question) { return VerdictOn(question.recipient); }),
       loop_(loop),
-      settings_(SettingsOf(extra)) {}
+      settings_(std::move(settings)) {}
 
 // An answer never comes in the same turn: what a session forgets meanwhile is found.
 io::Task<absl::Status> FakeHost::Wait(absl::Duration duration) {

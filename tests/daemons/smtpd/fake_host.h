@@ -31,7 +31,9 @@ class FakeHost final : public SessionHost {
   using Verdict = protocol::policy::Verdict;
 
   // Settings as config::Parse gives them for a minimal file; `extra` is TOML behind it.
-  explicit FakeHost(io::Loop& loop, std::string_view extra = {});
+  static config::Settings SettingsOf(std::string_view extra);
+  explicit FakeHost(io::Loop& loop) : FakeHost(loop, SettingsOf({})) {}
+  FakeHost(io::Loop& loop, config::Settings settings);
 
   // Policy: how long an answer takes, and what it is.
   absl::Duration answer_after;
