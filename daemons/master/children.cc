@@ -14,9 +14,9 @@ using protocol::control::Role;
 
 namespace {
 
-// A daemon that ends in failure so often before it ever was ready cannot start: what it lacks does
-// not come by waiting. Several, since what a killed server left may only just be ending.
-constexpr uint32_t kStartAttempts = 6;
+// A daemon that ends in failure before it ever was ready cannot start: what it lacks does not come
+// by waiting. Only what a killed server left may be just ending, so then it is tried so often.
+constexpr uint32_t kStartAttemptsAfterCrash = 6;
 
 }  // namespace
 
@@ -156,7 +156,8 @@ void Master::OnDied(Child& child, int status) {
 
 // The server never came up, and will not.
 void Master::GiveUpStarting(const Child& child, int status) {
-  if (child.backoff.failures() < kStartAttempts) return;
+  if (lock_.after_crash() && child.backoff.failures() < kStartAttemptsAfterCrash) return;
+  if (!failed_start_.ok()) return;
   failed_start_ = FailedPrecondition(
       child.name, " cannot start (exit status ", WEXITSTATUS(status), "); the log says more",
       now_.settings.log.target == config::LogTarget::kFile ? ": " + now_.settings.log.file : "");

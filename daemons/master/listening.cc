@@ -65,7 +65,7 @@ std::string JoinNames(const std::vector<OpenListener>& listeners, std::string_vi
 
 }  // namespace
 
-absl::StatusOr<UniqueFd> ListenUnix(const std::string& path, unsigned mode) {
+absl::StatusOr<UniqueFd> ListenUnix(const std::string& path, unsigned mode, Present present) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path)
@@ -76,7 +76,7 @@ absl::StatusOr<UniqueFd> ListenUnix(const std::string& path, unsigned mode) {
   if (::lstat(path.c_str(), &about) == 0) {
     if (!S_ISSOCK(about.st_mode))
       return FailedPrecondition("listen on ", path, ": something else is there");
-    if (SomebodyListens(address))
+    if (present == Present::kRefuse && SomebodyListens(address))
       return FailedPrecondition("listen on ", path, ": another process listens there");
     ::unlink(path.c_str());
   }
@@ -112,7 +112,8 @@ absl::StatusOr<OpenListener> Listeners::Open(OpenListener wanted, const SocketAd
   if (address != nullptr) {
     ASSIGN_OR_RETURN(wanted.fd, ListenTcpPatiently(*address, patient));
   } else {
-    ASSIGN_OR_RETURN(wanted.fd, ListenUnix(wanted.name, kSubmissionMode));
+    const Present present = patient > absl::ZeroDuration() ? Present::kReplace : Present::kRefuse;
+    ASSIGN_OR_RETURN(wanted.fd, ListenUnix(wanted.name, kSubmissionMode, present));
   }
   return wanted;
 }

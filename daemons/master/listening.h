@@ -22,9 +22,13 @@ struct OpenListener {
   bool passed = false;  // the service manager has it too: never removed from the file system
 };
 
+// What becomes of a socket that is there already and on which somebody listens.
+enum class Present { kRefuse, kReplace };
+
 // A Unix stream socket at `path`, replacing one that nobody listens on any more; `mode` as for
 // chmod. Errors: kFailedPrecondition something else is there, or somebody listens.
-absl::StatusOr<UniqueFd> ListenUnix(const std::string& path, unsigned mode);
+absl::StatusOr<UniqueFd> ListenUnix(const std::string& path, unsigned mode,
+                                    Present present = Present::kRefuse);
 
 // The sockets in LISTEN_FDS, if LISTEN_PID is us; the variables are taken away, so that no child
 // believes in them. Sets nothing that belongs to the open socket but O_NONBLOCK and TCP_NODELAY:
@@ -46,8 +50,8 @@ class Listeners {
   absl::Status CheckSpare() const;
 
   // What smtp.listen and smtp.socket add and take away. Opens all that is new, or fails; nothing
-  // here has changed so far. `patient`: an address may be in use by what is just ending, so it is
-  // tried for that long.
+  // here has changed so far. `patient`: an address may be in use by what is just ending of a server
+  // before us, so it is tried for that long.
   absl::StatusOr<Change> Prepare(const config::Smtp& smtp,
                                  absl::Duration patient = absl::ZeroDuration());
   // Puts it in force.

@@ -12,7 +12,7 @@ namespace postern::master {
 
 Master::Master(io::Loop& loop, Invocation invocation)
     : loop_(loop), invocation_(std::move(invocation)) {}
-Master::~Master() = default;
+Master::~Master() { lock_.Release(); }
 
 io::Task<absl::Status> Master::Run() {
   since_ = absl::Now();
@@ -44,7 +44,6 @@ void Master::RemoveFiles() {
   ::unlink((now_.settings.run_directory + "/master.sock").c_str());
   for (const OpenListener& socket : queue_sockets_) ::unlink(socket.name.c_str());
   if (invocation_.instance) ::unlink((now_.settings.root + "/postern.pid").c_str());
-  lock_.Release();
 }
 
 io::Task<absl::Status> Master::TakeSignals() {

@@ -13,8 +13,6 @@ namespace {
 // A daemon takes it between two turns of its loop.
 constexpr absl::Duration kReloadTimeout = absl::Seconds(10);
 constexpr absl::Duration kFinishDelivery = absl::Seconds(30);
-// What was asked of one that is to be replaced, before it goes.
-constexpr absl::Duration kFinishBeforeRestart = absl::Seconds(10);
 
 std::string Joined(const std::vector<std::string>& parts) {
   std::string all;
@@ -29,14 +27,14 @@ io::Task<void> Master::ReloadOnSignal() { (void)co_await Reload(); }  // the log
 // One after the other, each with what the file holds then.
 io::Task<protocol::admin::Reloaded> Master::Reload() {
   protocol::admin::Reloaded report;
-  while (reloading_)
-    IgnoreStatus(co_await reload_ended_.Wait(io::Deadline::Never()), "looks again");
-  if (stopping_) {
+  absl::Status waited;
+  while (reloading_ && waited.ok()) waited = co_await reload_ended_.Wait(io::Deadline::Never());
+  if (stopping_ || !waited.ok()) {
     report.error = "the server is stopping";
     co_return report;
   }
   reloading_ = true;
-  NotifyReloading();
+  if (announced_) NotifyReloading();
   absl::StatusOr<std::vector<std::string>> needs_restart = TakeConfiguration();
   if (needs_restart.ok()) {
     report.needs_restart = *std::move(needs_restart);
@@ -50,7 +48,7 @@ io::Task<protocol::admin::Reloaded> Master::Reload() {
         .Str("file", invocation_.config_file)
         .Str("reason", report.error);
   }
-  Notify("READY=1");
+  if (announced_) Notify("READY=1");
   reloading_ = false;
   reload_ended_.Wake();
   co_return report;
@@ -70,6 +68,7 @@ absl::StatusOr<std::vector<std::string>> Master::TakeConfiguration() {
     if (config::NeedsRestart(key)) needs_restart.push_back(std::move(key));
   }
   config::KeepStarted(old, loaded.settings);
+  ASSIGN_OR_RETURN(loaded.accounts, Accounts(loaded.settings));
   ASSIGN_OR_RETURN(const Identity qmgr, IdentityOf(Role::kQmgr, loaded.settings));
   RETURN_IF_ERROR(MakeDirectories(loaded.settings, qmgr, loaded.accounts));
   ASSIGN_OR_RETURN(UniqueFd log, OpenLog(loaded.settings));
@@ -114,8 +113,9 @@ io::Task<void> Master::ReloadChild(Child& child, std::vector<std::string>& failu
   // One that died meanwhile starts with the new settings.
   if (absl::IsUnavailable(answer.status())) co_return;
   if (answer.ok() && answer->error.empty()) {
+    // What it has in hand comes to its end first.
     if (answer->restart && child.state == Child::State::kReady)
-      StopOne(child, kFinishBeforeRestart);
+      StopOne(child, now_.settings.master.stop_timeout);
     co_return;
   }
   const std::string why = answer.ok() ? answer->error : std::string(Message(answer.status()));

@@ -75,7 +75,6 @@ absl::StatusOr<Master::Loaded> Master::Load() const {
     return InvalidArgument(all);
   }
   loaded.settings = *std::move(outcome.settings);
-  ASSIGN_OR_RETURN(loaded.accounts, Accounts(loaded.settings));
   return loaded;
 }
 
@@ -85,6 +84,7 @@ absl::Status Master::Prepare() {
   ASSIGN_OR_RETURN(std::vector<OpenListener> passed, TakePassedSockets());
   listeners_.AddSpare(std::move(passed));
   ASSIGN_OR_RETURN(now_, Load());
+  ASSIGN_OR_RETURN(now_.accounts, Accounts(now_.settings));
   started_ = now_;
   RETURN_IF_ERROR(PlanChildren());
   RETURN_IF_ERROR(CheckPrograms());
@@ -105,10 +105,12 @@ absl::Status Master::OpenAll() {
                                                                          : absl::ZeroDuration()));
   listeners_.Apply(std::move(change));
   RETURN_IF_ERROR(listeners_.CheckSpare());
-  ASSIGN_OR_RETURN(admin_socket_, ListenUnix(settings.run_directory + "/master.sock", 0600));
+  // What lies in our run directory is ours to replace.
+  ASSIGN_OR_RETURN(admin_socket_,
+                   ListenUnix(settings.run_directory + "/master.sock", 0600, Present::kReplace));
   for (size_t i = 0; i < settings.queue.directories.size(); ++i) {
     const std::string path = StrCat(settings.run_directory, "/queue-", i, ".sock");
-    ASSIGN_OR_RETURN(UniqueFd fd, ListenUnix(path, 0600));
+    ASSIGN_OR_RETURN(UniqueFd fd, ListenUnix(path, 0600, Present::kReplace));
     queue_sockets_.push_back(
         {.kind = protocol::control::ListenerKind::kAdminSocket, .name = path, .fd = std::move(fd)});
   }
@@ -145,6 +147,7 @@ absl::StatusOr<Child*> Master::AddChild(Role role, uint32_t index) {
   child.identity = identity;
   child.origin = origin->second;
   child.name = name;
+  child.restart_at = loop_.Now();
   return &child;
 }
 

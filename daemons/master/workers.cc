@@ -39,7 +39,6 @@ void Master::Scale(Role role, uint32_t wanted) {
           .Error(child.status());
       return;
     }
-    (*child)->restart_at = loop_.Now();
   }
   changed_.Wake();  // what is to be started or forgotten is seen to there
 }

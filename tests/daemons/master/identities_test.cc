@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <filesystem>
+
+#include "tests/daemons/master/scratch.h"
+
 namespace postern::master {
 namespace {
 
@@ -50,6 +54,54 @@ TEST(Accounts, OfAnInstanceHaveUidsOfTheirOwn) {
   }
   settings.local.users = {"../etc"};
   EXPECT_FALSE(Accounts(settings).ok());
+}
+
+// The number that `name` gets, with all users of the settings.
+uid_t NumberOf(const config::Settings& settings, const std::string& name) {
+  const std::vector<protocol::control::Account> accounts = *Accounts(settings);
+  for (const auto& account : accounts)
+    if (account.name == name) return account.uid;
+  return 0;
+}
+
+TEST(Accounts, KeepTheNumbersTheirMailboxesHave) {
+  if (::geteuid() != 0) GTEST_SKIP() << "without root all are one user";
+  const test::ScratchDirectory scratch;
+  config::Settings settings;
+  settings.root = scratch.path();
+  settings.master.uid_base = 70000;
+  settings.local.mailbox = scratch / "mail/{user}";
+  settings.local.users = {"alice", "bob"};
+  const std::vector<protocol::control::Account> accounts = *Accounts(settings);
+  for (const auto& account : accounts) {
+    std::filesystem::create_directories(account.mailbox);
+    ASSERT_EQ(::chown(account.mailbox.c_str(), account.uid, account.gid), 0);
+  }
+  const uid_t alice = NumberOf(settings, "alice");
+  const uid_t bob = NumberOf(settings, "bob");
+  ASSERT_NE(alice, bob);
+  settings.local.users = {"carol", "bob"};
+  EXPECT_EQ(NumberOf(settings, "bob"), bob);
+  EXPECT_NE(NumberOf(settings, "carol"), bob);
+  EXPECT_NE(NumberOf(settings, "carol"), alice) << "whose mailbox is still there";
+  settings.local.users = {"bob", "alice"};
+  EXPECT_EQ(NumberOf(settings, "alice"), alice);
+}
+
+TEST(Accounts, OfTwoMailboxesOfOneOwnerOnlyOneKeepsTheNumber) {
+  if (::geteuid() != 0) GTEST_SKIP() << "without root all are one user";
+  const test::ScratchDirectory scratch;
+  config::Settings settings;
+  settings.root = scratch.path();
+  settings.master.uid_base = 70000;
+  settings.local.mailbox = scratch / "mail/{user}";
+  settings.local.users = {"alice", "bob"};
+  for (const char* name : {"mail/alice", "mail/bob"}) {
+    std::filesystem::create_directories(scratch / name);
+    ASSERT_EQ(::chown((scratch / name).c_str(), 70065, 70065), 0);
+  }
+  EXPECT_EQ(NumberOf(settings, "alice"), 70065u);
+  EXPECT_NE(NumberOf(settings, "bob"), 70065u);
 }
 
 }  // namespace
