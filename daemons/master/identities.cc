@@ -7,16 +7,17 @@
 
 #include <algorithm>
 #include <cerrno>
+
 #include <filesystem>
 #include <optional>
 #include <set>
+#include "common/config/accounts.h"
 
 namespace postern::master {
 namespace {
 
-// Uids of people, as Debian gives them out (adduser.conf).
-constexpr uid_t kFirstPerson = 1000;
-constexpr uid_t kLastPerson = 59999;
+using config::kFirstPerson;
+using config::kLastPerson;
 // An instance's accounts come so far behind its first daemon.
 constexpr uid_t kAccountsOffset = 64;
 constexpr size_t kMaxAccountName = 32;
