@@ -102,7 +102,8 @@ io::Task<void> Locald::DeliverTo(const Order& order, const delivery::JobRecipien
     descriptor = UniqueFd(::fcntl(order.descriptor.get(), F_DUPFD_CLOEXEC, 0));
   if (destination.match == Match::kNobody) {
     delivered.status = "4.3.0";
-    delivered.diagnostic = "there is no account that postmaster's mail could go to (local.postmaster)";
+    delivered.diagnostic =
+        "there is no account that postmaster's mail could go to (local.postmaster)";
   } else if (order.descriptor.valid() && !descriptor.valid()) {
     // Never without it: what is stored would be cut off behind the header section.
     delivered.status = "4.3.0";

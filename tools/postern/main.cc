@@ -69,7 +69,8 @@ void AddQueueCommands(CLI::App& app, Typed& typed) {
   list->add_option("--state", typed.list.state, "active, deferred or held alone")
       ->check(CLI::IsMember({"active", "deferred", "held"}));
   list->add_option("--sender", typed.list.sender, "from this address, @domain, or <>");
-  list->add_option("--recipient", typed.list.recipient, "to this address or @domain, among those left");
+  list->add_option("--recipient", typed.list.recipient,
+                   "to this address or @domain, among those left");
   list->add_option("--limit", typed.list.limit, "at most so many")->capture_default_str();
   list->callback([&] { typed.status = QueueList(typed.common, typed.list); });
   CLI::App* show = queue->add_subcommand("show", "one of them");

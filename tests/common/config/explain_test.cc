@@ -106,8 +106,8 @@ TEST(ChangedKeys, NamesWhatDiffers) {
 }
 
 TEST(NeedsRestart, HoldsForWhatTheProcessesTookOnAtTheirStart) {
-  for (const char* key : {"io", "root", "run_directory", "queue.directories", "queue.segment_octets",
-                          "queue.reserve_octets", "master.uid_base"})
+  for (const char* key : {"io", "root", "run_directory", "queue.directories",
+                          "queue.segment_octets", "queue.reserve_octets", "master.uid_base"})
     EXPECT_TRUE(NeedsRestart(key)) << key;
   for (const char* key : {"smtp.listen", "smtp.socket", "smtp.workers", "smtp.max_recipients",
                           "domains", "log.level", "nothing", ""})
