@@ -7,10 +7,10 @@
 
 #include <algorithm>
 #include <cerrno>
-
 #include <filesystem>
 #include <optional>
 #include <set>
+
 #include "common/config/accounts.h"
 
 namespace postern::master {
@@ -18,6 +18,7 @@ namespace {
 
 using config::kFirstPerson;
 using config::kLastPerson;
+
 // An instance's accounts come so far behind its first daemon.
 constexpr uid_t kAccountsOffset = 64;
 constexpr size_t kMaxAccountName = 32;
