@@ -229,7 +229,7 @@ struct Listener::State final : Operation {
       } else {
         accepted.emplace_back(result);
         // Who is not asked for waits in the kernel's queue, which is bounded, not in descriptors.
-        if (accepted.size() >= kMaxAcceptedAhead && more) loop->Cancel(*this, Ended::kByItself);
+        if (accepted.size() >= max_ahead && more) loop->Cancel(*this, Ended::kByItself);
       }
     }
     if (orphaned) {
@@ -241,6 +241,7 @@ struct Listener::State final : Operation {
   }
 
   std::deque<UniqueFd> accepted;
+  size_t max_ahead = kMaxAcceptedAhead;
   int error = 0;  // of the last accept, reported once
   bool orphaned = false;
   Event arrived;
@@ -262,6 +263,10 @@ Listener::~Listener() {
 }
 
 int Listener::fd() const { return state_->fd; }
+
+void Listener::set_accepted_ahead(size_t connections) {
+  state_->max_ahead = std::min(connections, kMaxAcceptedAhead);
+}
 
 Task<absl::StatusOr<UniqueFd>> Listener::Accept(Deadline until) {
   State& state = *state_;

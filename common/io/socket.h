@@ -68,6 +68,11 @@ class Listener {
 
   int fd() const;
 
+  // Fewer than kMaxAcceptedAhead: with 1, a process that accepted waits behind the others that
+  // share the socket, and they take turns. Otherwise io_uring gives all connections to the process
+  // that waited first, as long as it keeps up.
+  void set_accepted_ahead(size_t connections);
+
   // Errors: kCancelled          stop requested
   //         kResourceExhausted  no descriptor left: wait a little before trying again
   Task<absl::StatusOr<UniqueFd>> Accept(Deadline until);

@@ -201,8 +201,8 @@ io::Task<bool> Session::NextLine(std::string_view& line) {
       Close(smtp::kShuttingDown);
       co_return false;
     }
-    if (!until.has_value())
-      until = std::min(host_.loop().After(host_.settings().smtp.command_timeout), ends_);
+    if (!until.has_value()) until = host_.loop().After(host_.settings().smtp.command_timeout);
+    until = std::min(*until, ends_);  // which a stop may have brought nearer
     waiting_for_command_ = true;
     const absl::StatusOr<std::string_view> received = co_await stream_.Receive(*until);
     waiting_for_command_ = false;

@@ -1,6 +1,7 @@
 // daemons/smtpd/session.h — one SMTP dialogue (RFC 5321), from greeting to goodbye.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -45,6 +46,9 @@ class Session {
   bool accepted_by_policy() const { return accepted_by_policy_; }
   // Whether the session waits for a command with nothing in hand, so that it may be ended at once.
   bool idle() const { return waiting_for_command_ && !mail_.has_value(); }
+  // Has the client hear 421 at `until`, if it is still there; a session that waits must be
+  // interrupted to see it.
+  void EndBy(io::Deadline until) { ends_ = std::min(ends_, until); }
 
  private:
   friend struct SessionPeer;  // the test that measures the frames
@@ -105,7 +109,7 @@ class Session {
   SessionHost& host_;
   io::ByteStream& stream_;
   const Client client_;
-  const io::Deadline ends_;
+  io::Deadline ends_;
   smtp::LineSplitter splitter_;
   std::string out_;
   bool closing_ = false;

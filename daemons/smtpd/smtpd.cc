@@ -12,6 +12,8 @@ namespace {
 
 // policyd answers from memory; longer means that it hangs.
 constexpr absl::Duration kPolicyTimeout = absl::Seconds(60);
+// Before the time for an orderly end is over: for 421 to those who are still there.
+constexpr absl::Duration kLastWord = absl::Milliseconds(500);
 // After "no descriptor left": time for sessions to end.
 constexpr absl::Duration kAcceptPause = absl::Milliseconds(100);
 
@@ -86,7 +88,16 @@ void Smtpd::OnListener(const protocol::control::ListenerEnd& which, UniqueFd end
   listening.kind = which.kind;
   listening.name = which.name;
   listening.listener = std::make_unique<io::Listener>(service_.loop(), std::move(end));
+  listening.listener->set_accepted_ahead(AcceptedAhead());
   if (serving_ && !stopping_) listening.accepting.Spawn(AcceptFrom(listening));
+}
+
+size_t Smtpd::AcceptedAhead() const {
+  return settings().smtp.workers > 1 ? 1 : io::Listener::kMaxAcceptedAhead;
+}
+
+void Smtpd::OnReload() {
+  for (Listening& listening : listeners_) listening.listener->set_accepted_ahead(AcceptedAhead());
 }
 
 void Smtpd::OnListenerGone(const protocol::control::ListenerGone& which) {
@@ -102,13 +113,14 @@ io::Task<void> Smtpd::Forget(std::list<Listening>::iterator listening) {
   listeners_.erase(listening);
 }
 
-void Smtpd::OnStop(io::Deadline) {
+void Smtpd::OnStop(io::Deadline until) {
   stopping_ = true;
   stop_.Set();
-  // Idle sessions hear that we go; the others finish their message first.
+  // Idle sessions hear that we go; the others finish their message first, if there is time.
   for (io::ListNode* at = live_.next(); at != &live_; at = at->next()) {
     auto* live = static_cast<Live*>(at);
-    if (live->session.idle()) live->stream.Interrupt();
+    live->session.EndBy(until + -kLastWord);
+    live->stream.Interrupt();
   }
 }
 

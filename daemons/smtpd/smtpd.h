@@ -22,6 +22,7 @@ class Smtpd final : public service::Daemon, public SessionHost {
   // service::Daemon
   void OnEdge(const protocol::control::EdgeEnd& which, UniqueFd end) override;
   void OnListener(const protocol::control::ListenerEnd& which, UniqueFd end) override;
+  void OnReload() override;
   void OnListenerGone(const protocol::control::ListenerGone& which) override;
   void OnStop(io::Deadline until) override;
   io::Task<absl::Status> Serve() override;
@@ -49,6 +50,8 @@ class Smtpd final : public service::Daemon, public SessionHost {
     io::TaskScope accepting;
   };
 
+  // More than one worker: they take turns.
+  size_t AcceptedAhead() const;
   io::Task<absl::Status> AcceptFrom(Listening& listening);
   io::Task<void> Forget(std::list<Listening>::iterator listening);
   io::Task<void> RunSession(UniqueFd fd, protocol::control::ListenerKind kind,
