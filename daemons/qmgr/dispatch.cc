@@ -89,9 +89,10 @@ size_t Dispatch::running() const {
 }
 
 Worker* Dispatch::PickWorker(Route route) {
+  size_t& last = last_[static_cast<size_t>(route)];
   for (size_t i = 0; i < workers_.size(); ++i) {
-    last_ = (last_ + 1) % workers_.size();
-    if (workers_[last_]->route() == route && workers_[last_]->HasRoom()) return workers_[last_];
+    last = (last + 1) % workers_.size();
+    if (workers_[last]->route() == route && workers_[last]->HasRoom()) return workers_[last];
   }
   return nullptr;
 }

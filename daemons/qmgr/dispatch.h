@@ -2,6 +2,7 @@
 // at once.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -65,7 +66,7 @@ class Dispatch {
   Queue& queue_;
   io::TaskScope& work_;
   std::vector<Worker*> workers_;
-  size_t last_ = 0;
+  std::array<size_t, kRoutes> last_{};  // the worker that had the last job of each route
   bool stopping_ = false;
   uint64_t given_out_ = 0;
 };
