@@ -36,7 +36,7 @@ Parsed<std::string> ParseMailbox(std::string_view text) {
 
 Parsed<std::string> ParseAccount(std::string_view text) {
   if (text == "*") return std::string(text);
-  if (text.empty() || text.size() > 64) return Malformed("an account has 1 to 64 characters");
+  if (text.empty() || text.size() > 32) return Malformed("an account has 1 to 32 characters");
   if (text[0] == '.' || text[0] == '-') return Malformed("an account starts with a letter");
   for (size_t i = 0; i < text.size(); ++i)
     if (const char c = text[i]; !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||

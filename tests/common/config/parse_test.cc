@@ -321,6 +321,13 @@ TEST(Parse, PostmasterIsAnAccountHere) {
             "mail for postmaster is delivered here, so name an account of local.users");
 }
 
+TEST(Parse, AccountsAreAsLongAsTheSystemTakes) {
+  const std::string head = std::string(kHead) + "[local]\nusers = [\"";
+  Good(head + std::string(32, 'a') + "\"]\n");
+  EXPECT_THAT(Complaints(head + std::string(33, 'a') + "\"]\n"),
+              HasSubstr("an account has 1 to 32 characters"));
+}
+
 TEST(Parse, TheDoubleBounceRecipientIsSomebody) {
   const std::string head = std::string(kHead) + "domains = [\"example.org\"]\n[local]\n";
   const std::string users = "users = [\"alice\"]\n[queue]\ndouble_bounce_recipient = ";
