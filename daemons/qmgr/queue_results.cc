@@ -12,6 +12,7 @@ namespace delivery = protocol::delivery;
 Queue::Outcomes Queue::Sort(const QueuedMessage& message, const Job& job, Results results,
                             const std::string& reason) {
   Outcomes outcomes;
+  size_t unknown = 0;
   for (const uint32_t index : job.recipients) {
     if (message.done.Has(index)) continue;
     const auto found =
@@ -23,6 +24,7 @@ Queue::Outcomes Queue::Sort(const QueuedMessage& message, const Job& job, Result
     } else {
       result.diagnostic = reason.empty() ? "the delivery process gave no result" : reason;
       result.status = "4.3.0";
+      ++unknown;
     }
     result.index = index;
     switch (result.outcome) {
@@ -37,6 +39,14 @@ Queue::Outcomes Queue::Sort(const QueuedMessage& message, const Job& job, Result
         outcomes.deferred.push_back(std::move(result));
         break;
     }
+  }
+  // The worker tells of its own results; of these nobody else does.
+  if (unknown > 0) {
+    log::Event(log::Severity::kNotice, log::kMessageDeferred)
+        .Id(QueueId(message.id))
+        .Int("recipients", unknown)
+        .Str("status", "4.3.0")
+        .Str("reason", reason.empty() ? "the delivery process gave no result" : reason);
   }
   return outcomes;
 }

@@ -49,6 +49,8 @@ class Teller {
       return "delivered to " + To() +
              (record_.Field("user").empty() ? "" : ", mailbox of " + Value("user"));
     if (verb == "relayed") return "taken by " + Value("remote") + " for " + To() + Because("reply");
+    if (verb == "deferred" && record_.Field("to").empty())
+      return "not delivered this time" + With("status") + Because("reason");
     if (verb == "deferred")
       return "not delivered to " + To() + " this time" + With("status") + Because("reason");
     if (verb == "bounced")

@@ -117,9 +117,11 @@ TEST(Queue, OnlyRecipientsThatWereDeferredAreTriedAgain) {
     const Job job = *rig.Next();
     EXPECT_THAT(job.recipients, ElementsAre(0, 1, 2));
     // Of the third it says nothing.
+    const log::ScopedCapture log;
     rig.queue.Finish(
         job, {Rig::ResultFor(0, Outcome::kDelivered), Rig::ResultFor(1, Outcome::kDeferred)},
         Verdict::kHealthy, "");
+    EXPECT_EQ(log.Count("message.deferred id=0000000000001 recipients=1 status=4.3.0"), 1u);
     EXPECT_FALSE(rig.Next().has_value());
     EXPECT_EQ(rig.queue.scheduler().Counts().deferred, 1u);
     co_await rig.Wait(absl::Seconds(73));  // a minute, and the jitter

@@ -54,6 +54,8 @@ TEST(Sentence, EachEventHasWords) {
       {"message.expired id=0SAX9BSAM3G00 age_ms=5", "given up: it was in the queue for too long"},
       {"message.held id=0SAX9BSAM3G00 reason=poison", "held: poison"},
       {"message.released id=0SAX9BSAM3G00", "released"},
+      {"message.deferred id=0SAX9BSAM3G00 recipients=2 status=4.3.0 reason=lost",
+       "not delivered this time (4.3.0): lost"},
       {"message.held id=0SAX9BSAM3G00 by=operator uid=1000 reason=wait",
        "held by operator (user 1000): wait"},
       {"message.released id=0SAX9BSAM3G00 by=operator uid=0", "released by operator (user 0)"},
