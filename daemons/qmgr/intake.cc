@@ -274,8 +274,11 @@ io::Task<void> Intake::Commit(uint32_t id, std::shared_ptr<Stream> stream) {
   ++totals_.refused;
   const protocol::ReplyText reply = ReplyFor(committed);
   LogRefused(*stream, reply, committed);
+  // Its record may have reached the disk all the same: that must be taken back for good before the
+  // content goes, or a crash now would leave a message without one.
+  const bool content_goes = stream->file_made && (co_await queue_.store().Flush()).ok();
   SendDone(id, *stream, submission::Outcome::kRefused, reply);
-  if (stream->file_made) {
+  if (content_goes) {
     IgnoreStatus(co_await queue_.disk().Remove(ContentName(stream->submit.queue_id)),
                  "an orphan is removed at the next start");
   }
