@@ -36,6 +36,8 @@ std::string EncodeSegmentHeader(const SegmentHeader& header) {
   return bytes;
 }
 
+bool BeginsAsASegment(std::string_view bytes) { return bytes.starts_with(kSegmentMagic); }
+
 bool IsOfNewerFormat(std::string_view bytes) {
   return bytes.size() >= kSegmentHeaderOctets && bytes.starts_with(kSegmentMagic) &&
          LoadLittleEndian<uint32_t>(bytes.data() + kVersionAt) > kFormatVersion;

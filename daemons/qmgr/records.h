@@ -162,6 +162,8 @@ Parsed<SegmentHeader> DecodeSegmentHeader(std::string_view bytes);
 // Whether these octets say that a newer program wrote them; what else they say is not asked, for a
 // newer header may be laid out and checked in another way.
 bool IsOfNewerFormat(std::string_view bytes);
+// Whether they begin as a header of ours does, whole or not.
+bool BeginsAsASegment(std::string_view bytes);
 
 // Appends a whole record, padded to kRecordAlignment. False if the body is out of bounds.
 [[nodiscard]] bool AppendRecord(std::string& to, uint64_t segment, RecordType type,

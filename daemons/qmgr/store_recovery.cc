@@ -117,8 +117,8 @@ io::Task<absl::Status> Store::Recovery::ReadSegment(uint64_t number) {
 }
 
 // A file under a segment's name without a segment's header. A header is durable before the first
-// record follows it, so a file of nothing but zeros is one that was made and never written to, and
-// goes; whatever else it may be is left to people.
+// record follows it, so a file of nothing but zeros behind a header that was not finished is one
+// that was made and never written to, and goes; whatever else it may be is left to people.
 io::Task<absl::Status> Store::Recovery::NoSegment(uint64_t number, DiskFile& file,
                                                   std::string_view why) {
   const std::string name = SegmentName(number);
@@ -128,8 +128,10 @@ io::Task<absl::Status> Store::Recovery::NoSegment(uint64_t number, DiskFile& fil
     CO_ASSIGN_OR_RETURN(const size_t got, co_await file.Read(bytes.data(), bytes.size(), offset));
     if (got == 0) break;
     offset += got;
-    empty = std::all_of(bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(got),
-                        [](char c) { return c == '\0'; });
+    std::string_view piece = std::string_view(bytes).substr(0, got);
+    if (offset == got && BeginsAsASegment(piece))
+      piece.remove_prefix(std::min(kSegmentHeaderOctets, piece.size()));
+    empty = std::ranges::all_of(piece, [](char c) { return c == '\0'; });
   }
   absl::Status removed;
   if (empty) removed = co_await store_.disk_.Remove(name);

@@ -322,7 +322,7 @@ TEST(Recovery, ForeignFilesAreSaidAndLeftAlone) {
       {"log/000000000009.seg", text, "not a queue segment, left alone", 1},
       {"log/000000000009.seg", "short", "too short for a queue segment, left alone", 1},
       {"log/000000000009.seg", HeaderByHand(8, 1), "says it is segment 8, left alone", 1},
-      {"log/000000000009.seg", HeaderByHand(9, 1).replace(30, 1, "\x01"),
+      {"log/000000000009.seg", HeaderByHand(9, 1).replace(30, 1, "\x01") + "record",
        "the segment's header is damaged, left alone", 1},
       {"log/000000000009.seg", std::string(3u << 20, '\0') + "x", "left alone", 1},
       {"log/999999999999.seg", text, "not a queue segment, left alone", 1},
@@ -355,6 +355,16 @@ TEST(Recovery, ASegmentThatWasMadeAndNeverWrittenToIsRemoved) {
     const Found found = Recover(disk);
     EXPECT_TRUE(Says(found, "made but never written to, removed")) << octets;
     EXPECT_EQ(found.report.unreadable, 0u);
+    EXPECT_TRUE(disk.files_.empty()) << octets;
+  }
+  // A header that was begun, by whatever part of it.
+  for (size_t octets = 8; octets < 64; ++octets) {
+    FaultyDisk disk;
+    std::string begun = HeaderByHand(1, 1).substr(0, octets);
+    if (octets >= 60 && HeaderByHand(1, 1)[octets] == '\0') continue;
+    begun.resize(8192, '\0');
+    disk.Put("log/000000000001.seg", begun);
+    EXPECT_TRUE(Says(Recover(disk), "made but never written to, removed")) << octets;
     EXPECT_TRUE(disk.files_.empty()) << octets;
   }
   FaultyDisk disk;
