@@ -20,7 +20,7 @@ TEST(ProfileBuilder, StartsWithTheBaseAndNoMore) {
     EXPECT_EQ(profile.AllowedWithAnyArguments(), BaseCalls(backend, {}));
     EXPECT_EQ(profile.AllowedWithSomeArguments(), BaseConditions(backend, {}));
     EXPECT_TRUE(profile.profile().paths.empty());
-    EXPECT_FALSE(profile.profile().any_connect_port);
+    EXPECT_TRUE(profile.profile().connect_ports.empty());
   }
 }
 

@@ -62,7 +62,6 @@ TEST(QmgrProfile, HasNoNetwork) {
       EXPECT_THAT(profile.Verdict(call), IsKilled()) << call;
     EXPECT_FALSE(profile.AllowsRingOperation(IORING_OP_CONNECT));
     EXPECT_FALSE(profile.AllowsRingOperation(IORING_OP_SOCKET));
-    EXPECT_FALSE(profile.profile().any_connect_port);
     EXPECT_TRUE(profile.profile().connect_ports.empty());
   }
 }
