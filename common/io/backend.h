@@ -28,6 +28,10 @@ class Backend {
   // A library is about to close `fd` by itself; operations on it were cancelled before.
   virtual void Forget(int) {}
 
+  // Whether the next wait is a short one unless something happens: what was just submitted is as
+  // good as done.
+  virtual bool brief() const { return false; }
+
   // Waits until something completed or `timeout_ns` has passed (negative: no limit), and calls
   // OnCompletion for all that did.
   virtual absl::Status Wait(int64_t timeout_ns) = 0;

@@ -116,7 +116,7 @@ void Loop::EndTurn() {
     }
     RunReady();
   }
-  for (const std::function<void()>& callback : before_wait_) callback();
+  for (const std::function<void(bool)>& callback : before_wait_) callback(backend_->brief());
 }
 
 void Loop::FireTimers() {

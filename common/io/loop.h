@@ -79,8 +79,11 @@ class Loop final : private internal::FinishedHook {
   // Destroys a finished frame before the next one runs, and calls `done` then.
   void Reap(std::coroutine_handle<> frame, std::function<void()> done);
   void AtTurnEnd(TurnEndHook& hook) { hook.LinkBefore(turn_end_hooks_); }
-  // Called before every wait; the log flushes here.
-  void BeforeWait(std::function<void()> callback) { before_wait_.push_back(std::move(callback)); }
+  // Called before every wait; the log flushes here. `brief`: another wait follows within a few
+  // milliseconds.
+  void BeforeWait(std::function<void(bool brief)> callback) {
+    before_wait_.push_back(std::move(callback));
+  }
 
   // True if the operation completed at once with `*result`.
   bool Start(Operation& operation, int* result);
@@ -132,7 +135,7 @@ class Loop final : private internal::FinishedHook {
   ListNode turn_end_hooks_;
   ListNode starved_;
   bool feed_starved_ = false;
-  std::vector<std::function<void()>> before_wait_;
+  std::vector<std::function<void(bool)>> before_wait_;
   StopState root_stop_;
   bool root_done_ = false;
   Counters counters_;

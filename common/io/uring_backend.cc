@@ -19,6 +19,12 @@ namespace {
 
 constexpr int kBufferGroup = 0;
 
+// A send up to this size is done when it is submitted, save on a full socket: its completion is no
+// news to wake up for.
+constexpr uint32_t kPromptOctets = 4096;
+// How long it may go unseen with nothing else happening, in case that it was not.
+constexpr int64_t kPromptPatienceNs = 5'000'000;
+
 // What to wait for when a descriptor that does not block says "not now". The kernel waits by itself
 // on newer versions; older ones hand the error to us. 0: not an operation that waits so.
 unsigned ReadinessFor(OpCode code) {
@@ -54,6 +60,7 @@ class UringBackend final : public Backend {
   bool Start(Operation& operation, int* result) override;
   void Cancel(Operation& operation) override;
   void Close(int fd) override;
+  bool brief() const override { return prompt_ > 0; }
   absl::Status Wait(int64_t timeout_ns) override;
   char* BufferAt(uint32_t id) override { return pool_.At(id); }
   void ReturnBuffer(uint32_t id) override;
@@ -82,6 +89,8 @@ class UringBackend final : public Backend {
   size_t buffer_ring_octets_ = 0;
   size_t pending_ = 0;
   uint64_t kernel_entries_ = 0;
+  unsigned prompt_ =
+      0;  // submitted since the last wait, and done by the next one as good as surely
 };
 
 UringBackend::~UringBackend() {
@@ -165,8 +174,8 @@ absl::Status UringBackend::SetUp(const LoopOptions& options) {
   return absl::OkStatus();
 }
 
-// A list that the kernel refused leaves a ring which is enabled as if nothing had been asked. A NOP is
-// in no list, and harmless: only a ring that refuses it goes to work.
+// A list that the kernel refused leaves a ring which is enabled as if nothing had been asked. A NOP
+// is in no list, and harmless: only a ring that refuses it goes to work.
 absl::Status UringBackend::CheckRestricted() {
   io_uring_prep_nop(io_uring_get_sqe(&ring_));
   io_uring_cqe* answer = nullptr;
@@ -228,6 +237,7 @@ void UringBackend::Submit(Operation& op) {
       break;
     case OpCode::kSend:
       io_uring_prep_send(sqe, op.fd, op.buffer, op.length, op.flags | MSG_NOSIGNAL);
+      if (op.length <= kPromptOctets) ++prompt_;
       break;
     case OpCode::kReceiveMessage:
       io_uring_prep_recvmsg(sqe, op.fd, static_cast<msghdr*>(op.buffer),
@@ -282,12 +292,14 @@ void UringBackend::Cancel(Operation& operation) {
   io_uring_sqe* sqe = NextSqe();
   io_uring_prep_cancel64(sqe, reinterpret_cast<uint64_t>(&operation), 0);
   io_uring_sqe_set_data(sqe, nullptr);
+  ++prompt_;
 }
 
 void UringBackend::Close(int fd) {
   io_uring_sqe* sqe = NextSqe();
   io_uring_prep_close(sqe, fd);
   io_uring_sqe_set_data(sqe, nullptr);
+  ++prompt_;
 }
 
 void UringBackend::ReturnBuffer(uint32_t id) {
@@ -329,13 +341,18 @@ void UringBackend::Take(Operation& op, int result, uint32_t flags) {
   op.OnCompletion(result, flags >> IORING_CQE_BUFFER_SHIFT, more);
 }
 
+// Waits for one completion more than those that the submission itself brings; otherwise every reply
+// would cost two turns, one that only learns that it left.
 absl::Status UringBackend::Wait(int64_t timeout_ns) {
+  const unsigned prompt = std::exchange(prompt_, 0);
+  if (prompt > 0 && (timeout_ns < 0 || timeout_ns > kPromptPatienceNs))
+    timeout_ns = kPromptPatienceNs;
   __kernel_timespec limit{};
   limit.tv_sec = timeout_ns / 1'000'000'000;
   limit.tv_nsec = timeout_ns % 1'000'000'000;
   io_uring_cqe* first = nullptr;
   ++kernel_entries_;
-  const int result = io_uring_submit_and_wait_timeout(&ring_, &first, 1,
+  const int result = io_uring_submit_and_wait_timeout(&ring_, &first, 1 + prompt,
                                                       timeout_ns < 0 ? nullptr : &limit, nullptr);
   // Busy or short of memory: what completed is taken off, and the rest goes in with the next turn.
   if (result < 0 && result != -ETIME && result != -EINTR && result != -EBUSY && result != -EAGAIN) {

@@ -84,8 +84,8 @@ inline constexpr EventName kQueueFull = "queue.full";                 // free, r
 inline constexpr EventName kQueueRoom = "queue.room";                 // free: mail is taken again
 inline constexpr EventName kQueueWriteFailed = "queue.write_failed";  // segment, error
 inline constexpr EventName kQueueReadFailed = "queue.read_failed";    // id, error
-inline constexpr EventName kQueueFlushed = "queue.flushed";           // next_hop or all, count, by, uid
-inline constexpr EventName kQueueForeign = "queue.foreign";           // file, reason
-inline constexpr EventName kQueueDestination = "queue.destination";   // next_hop, state, reason
+inline constexpr EventName kQueueFlushed = "queue.flushed";  // next_hop or all, count, by, uid
+inline constexpr EventName kQueueForeign = "queue.foreign";  // file, reason
+inline constexpr EventName kQueueDestination = "queue.destination";  // next_hop, state, reason
 
 }  // namespace postern::log

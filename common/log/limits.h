@@ -1,7 +1,8 @@
-// common/log/limits.h — bounds on what strangers can make the log hold. All in octets.
+// common/log/limits.h — bounds on what strangers can make the log hold. In octets, if not said.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace postern::log {
 
@@ -12,6 +13,8 @@ inline constexpr size_t kMaxValueOctets = 1024;
 inline constexpr size_t kMaxLineOctets = 8192;
 // Lines collected before they are written without waiting for the end of the turn.
 inline constexpr size_t kFlushOctets = 32u << 10;
+// How long a line may wait for others to leave with it.
+inline constexpr int64_t kMaxLineAgeUs = 10'000;
 // Lines kept for a sink that does not take them; what comes then is dropped and counted.
 inline constexpr size_t kMaxBufferedOctets = 256u << 10;
 // Fields of one line a reader takes.

@@ -97,7 +97,8 @@ class Logger {
       encoder = std::move(spare_.back());
       spare_.pop_back();
     }
-    const int64_t now_us = fixed_time_us_ >= 0 ? fixed_time_us_ : RealTimeUs();
+    const int64_t now_us = NowUs();
+    newest_us_ = now_us;
     encoder->Begin(CurrentLayout(), Head{.time_us = now_us,
                                          .timestamp = Timestamp(now_us),
                                          .daemon = daemon_,
@@ -127,6 +128,13 @@ class Logger {
     ReportDropped();
     sink_.Flush();
     stuck_ = !sink_.drained();
+  }
+
+  void FlushAged() {
+    if (sink_.drained()) return;
+    const int64_t age_us = NowUs() - oldest_us_;
+    // Negative: the clock was set back, which must not hold lines for as long.
+    if (age_us >= kMaxLineAgeUs || age_us < 0) Flush();
   }
 
   void Replace(UniqueFd fd) {
@@ -161,6 +169,7 @@ class Logger {
   ScopedCapture* Capture(ScopedCapture* capture) { return std::exchange(capture_, capture); }
 
  private:
+  int64_t NowUs() const { return fixed_time_us_ >= 0 ? fixed_time_us_ : RealTimeUs(); }
   Layout CurrentLayout() const {
     if (capture_ == nullptr) return layout_;
     return capture_->format_ == Format::kJson ? Layout::kJson : Layout::kPlain;
@@ -188,6 +197,7 @@ class Logger {
       ++dropped_;
       return;
     }
+    if (sink_.drained()) oldest_us_ = newest_us_;
     sink_.Append(record);
     ++lines_;
     if (!initialised_ || (!stuck_ && sink_.buffered_octets() >= kFlushOctets)) Flush();
@@ -217,6 +227,8 @@ class Logger {
   uint64_t lines_ = 0;
   uint64_t dropped_ = 0;
   uint64_t unreported_ = 0;
+  int64_t newest_us_ = 0;
+  int64_t oldest_us_ = 0;  // of the lines in the sink
   int64_t fixed_time_us_ = -1;
   int64_t stamped_second_ = -1;
   char timestamp_[kTimestampOctets];
@@ -256,6 +268,7 @@ void Init(Options options) {
 }
 
 void Flush() { TheLogger().Flush(); }
+void FlushAged() { TheLogger().FlushAged(); }
 void ReplaceDescriptor(UniqueFd fd) { TheLogger().Replace(std::move(fd)); }
 void Redirect(SinkKind sink, Format format, UniqueFd fd) {
   TheLogger().Redirect(sink, format, std::move(fd));

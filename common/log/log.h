@@ -59,6 +59,9 @@ void Init(Options options);
 
 // Writes out what is buffered; never blocks. The loop calls it before it waits.
 void Flush();
+// The same once the oldest line has waited kMaxLineAgeUs: between two events that follow each other
+// at once, lines gather. Only SIGKILL loses what has not left yet.
+void FlushAged();
 
 // Continues on another descriptor of the same kind (log rotation on reload): what is buffered goes
 // to the old one if that takes it, to the new one otherwise, whole lines only. Whoever opened it

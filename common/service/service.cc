@@ -316,7 +316,7 @@ void Service::Confine(const sandbox::Profile& profile, io::LoopOptions options) 
   absl::StatusOr<std::unique_ptr<io::Loop>> loop = io::Loop::Create(options);
   if (!loop.ok()) Fail(loop.status(), "sandbox");
   loop_ = *std::move(loop);
-  loop_->BeforeWait([] { log::Flush(); });
+  loop_->BeforeWait([](bool brief) { brief ? log::FlushAged() : log::Flush(); });
   if (backend_ == sandbox::Backend::kUring) {
     if (const absl::Status s = sandbox::VerifyRingRestricted(loop_->registered_ring_index());
         !s.ok())

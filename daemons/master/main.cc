@@ -45,7 +45,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "postern: %s\n", std::string(Message(loop.status())).c_str());
     return 1;
   }
-  (*loop)->BeforeWait([] { log::Flush(); });
+  (*loop)->BeforeWait([](bool) { log::Flush(); });
   master::Master server(**loop, invocation);
   if (const absl::Status prepared = server.Prepare(); !prepared.ok()) {
     std::fprintf(stderr, "%s\n", std::string(Message(prepared)).c_str());

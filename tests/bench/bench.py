@@ -3,9 +3,11 @@
 
 Load comes from Postfix's own smtp-source, mail for relaying goes to its smtp-sink. Each scenario runs A B A
 B ...; medians and ratios are printed. Figures of one run on one machine are compared with each other only.
+Flushes are those of the disk, by whomever; afterwards the system calls of smtpd and qmgr are counted with strace.
 """
 
 import argparse
+import math
 import os
 import re
 import shutil
@@ -79,6 +81,19 @@ def pss_kib(root):
     return total
 
 
+def device_flushes(directory):
+    """How often the disk below `directory` was told to write back its cache so far; None: unknown."""
+    device = os.stat(directory).st_dev
+    where = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve()
+    if (where / "partition").exists():
+        where = where.parent  # flushes are counted for the whole disk
+    try:
+        fields = (where / "stat").read_text().split()
+    except OSError:
+        return None  # no block device: tmpfs, overlayfs
+    return int(fields[15]) if len(fields) > 15 else None
+
+
 class Postern:
     name = "postern"
 
@@ -138,7 +153,7 @@ class Sink:
 
 
 def run_once(server_class, scenario, messages):
-    """Messages per second, CPU seconds per thousand, KiB of PSS at the end."""
+    """Messages per second, CPU seconds per thousand, KiB of PSS at the end, device flushes a message."""
     directory = tempfile.mkdtemp(prefix="postern-bench-", dir=os.environ.get("BENCH_DIR"))
     os.chmod(directory, 0o755)
     sink = Sink()
@@ -147,12 +162,15 @@ def run_once(server_class, scenario, messages):
         server = server_class(directory, sink.port, scenario["relay"])
         command = ["smtp-source", "-s", str(scenario["connections"]), "-m", str(messages), "-l", "4096", "-f", "sender@client.example",
                    "-t", "user@sink.example"] + (["-d"] if scenario["kept"] else []) + [f"127.0.0.1:{server.port}"]
+        flushes = device_flushes(directory)
         before, start = cpu_seconds(server.root), time.monotonic()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=300)
         if scenario["relay"]:
             wait_until_drained(server, directory)
         seconds = time.monotonic() - start
-        return messages / seconds, (cpu_seconds(server.root) - before) * 1000 / messages, pss_kib(server.root)
+        cpu = (cpu_seconds(server.root) - before) * 1000 / messages
+        flushed = math.nan if flushes is None else (device_flushes(directory) - flushes) / messages
+        return messages / seconds, cpu, pss_kib(server.root), flushed
     finally:
         if server is not None:
             server.stop()
@@ -197,7 +215,7 @@ def main():
     if os.geteuid() != 0:
         print("Postfix starts as root only: run ./dev bench as root", file=sys.stderr)
         return 1
-    print(f"{'scenario':<52} {'server':<8} {'msg/s':>8} {'CPU s/1000':>11} {'PSS KiB':>8}")
+    print(f"{'scenario':<52} {'server':<8} {'msg/s':>8} {'CPU s/1000':>11} {'PSS KiB':>8} {'flushes':>8}")
     for scenario in SCENARIOS:
         if options.only not in scenario["name"]:
             continue
@@ -208,12 +226,40 @@ def main():
                 times = 6 if server_class is Postern else 1
                 results[server_class.name].append(run_once(server_class, scenario, int(scenario["messages"] * options.scale) * times))
         medians = {name: [statistics.median(column) for column in zip(*runs)] for name, runs in results.items()}
-        for name, (rate, cpu, pss) in medians.items():
-            print(f"{scenario['name']:<52} {name:<8} {rate:>8.0f} {cpu:>11.3f} {pss:>8.0f}", flush=True)
+        for name, (rate, cpu, pss, flushed) in medians.items():
+            print(f"{scenario['name']:<52} {name:<8} {rate:>8.0f} {cpu:>11.3f} {pss:>8.0f} {flushed:>8.3f}", flush=True)
         rate_ratio = medians["postern"][0] / medians["postfix"][0]
         cpu_ratio = medians["postfix"][1] / max(medians["postern"][1], 1e-9)
         print(f"{'':<52} {'ratio':<8} {rate_ratio:>7.1f}x {'1/' + format(cpu_ratio, '.1f'):>11}", flush=True)
+    if not options.only:
+        count_calls()
     return 0
+
+
+def count_calls(messages=1000):
+    """Prints what each connection with one message costs smtpd and qmgr in system calls."""
+    if not shutil.which("strace"):
+        print("system calls: strace is not installed")
+        return
+    sys.path.insert(0, str(TOP / "tests" / "integration"))
+    from call_counter import CallCounter
+    for role, connections in (("smtpd", 1), ("smtpd", 20), ("qmgr", 1), ("qmgr", 20)):
+        with tempfile.TemporaryDirectory(prefix="postern-bench-") as directory:
+            os.chmod(directory, 0o755)
+            server = Postern(directory, 9, relay=False)
+            try:
+                pid = next(pid for pid in tree(server.root)
+                           if Path(f"/proc/{pid}/comm").read_text().strip() == role)
+                counter = CallCounter(pid)
+                subprocess.run(["smtp-source", "-s", str(connections), "-m", str(messages), "-l", "4096", "-f",
+                                "sender@client.example", "-t", "user@sink.example", f"127.0.0.1:{server.port}"],
+                               check=True, stdout=subprocess.DEVNULL, timeout=300)
+                calls = counter.stop()
+            finally:
+                server.stop()
+        each = ", ".join(f"{name} {count / messages:.2f}" for name, count in sorted(calls.items(), key=lambda item: -item[1]))
+        print(f"system calls of {role}, one message a connection, {connections} at a time: "
+              f"{sum(calls.values()) / messages:.1f} a message ({each})", flush=True)
 
 
 if __name__ == "__main__":

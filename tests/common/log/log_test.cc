@@ -104,6 +104,24 @@ TEST_F(Log, AnEventIsOneLineWithItsFieldsInOrder) {
                 "refused\"\n");
 }
 
+TEST_F(Log, LinesGatherForAMomentBetweenEventsThatFollowEachOther) {
+  const UniqueFd reader = InitPipe();
+  Event(Severity::kInfo, "a.first");
+  FixTimeForTest(kTime + kMaxLineAgeUs - 1);
+  Event(Severity::kInfo, "a.second");
+  FlushAged();
+  EXPECT_EQ(Drain(reader), "");
+  FixTimeForTest(kTime + kMaxLineAgeUs);
+  FlushAged();
+  EXPECT_EQ(Lines(Drain(reader)).size(), 2u);
+  Event(Severity::kInfo, "a.third");
+  FlushAged();
+  EXPECT_EQ(Drain(reader), "") << "its time begins anew";
+  FixTimeForTest(kTime);
+  FlushAged();
+  EXPECT_EQ(Lines(Drain(reader)).size(), 1u) << "the clock was set back";
+}
+
 TEST_F(Log, JsonHoldsTheSame) {
   const UniqueFd reader = InitPipe(Format::kJson);
   Event(Severity::kError, "smtp.reject").Str("reason", "a\n\xFF");
