@@ -127,6 +127,19 @@ io::Task<absl::Status> Dispatch::Run() {
   }
 }
 
+namespace {
+
+// Whether any of the job's recipients would go elsewhere if it were grouped now.
+bool Misrouted(const Job& job, const MessageRecord& record, const config::Settings& settings) {
+  return std::any_of(job.recipients.begin(), job.recipients.end(), [&](uint32_t index) {
+    if (index >= record.recipients.size()) return false;
+    const RecipientRecord& recipient = record.recipients[index];
+    return HopFor(recipient.address, recipient.kind, settings).destination != job.destination;
+  });
+}
+
+}  // namespace
+
 io::Task<void> Dispatch::Give(Worker& worker, uint64_t generation, Job job) {
   const absl::Status sent = co_await Send(worker, generation, job);
   --worker.preparing_;
@@ -134,6 +147,7 @@ io::Task<void> Dispatch::Give(Worker& worker, uint64_t generation, Job job) {
     ++given_out_;
     co_return;
   }
+  if (absl::IsAborted(sent)) co_return;  // grouped anew
   if (absl::IsUnavailable(sent)) {
     queue_.NotBegun(job);
   } else {
@@ -147,6 +161,12 @@ io::Task<absl::Status> Dispatch::Send(Worker& worker, uint64_t generation, const
   CO_ASSIGN_OR_RETURN(const std::shared_ptr<const LoadedMessage> loaded,
                       co_await queue_.Load(*message));
   const MessageRecord& record = loaded->record;
+  message = queue_.Find(job.message_id);
+  if (message == nullptr) co_return NotFound("the message is gone");
+  if (message->routing != queue_.routing() && Misrouted(job, record, queue_.settings())) {
+    queue_.Regroup(job, record);
+    co_return absl::AbortedError("its next hop is another since a reload");
+  }
   delivery::Job wire;
   wire.queue_id = job.message_id;
   wire.sender = record.sender;

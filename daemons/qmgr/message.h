@@ -47,6 +47,7 @@ struct QueuedMessage {
   bool wants_success = false;  // some recipient has NOTIFY=SUCCESS
   bool stranded = false;       // the scheduler does not know all that is left: see Queue::Release
   bool removed = false;
+  uint32_t routing = 0;                      // of Queue::routing, by which it is grouped
   uint32_t busy = 0;                         // who works on it: it is not removed under their hands
   std::unique_ptr<std::string> hold_reason;  // null: not held
   // The message itself from its commit until it was first handed out, as far as there is room.

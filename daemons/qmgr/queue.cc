@@ -36,6 +36,7 @@ Queue::Queue(io::Loop& loop, Disk& disk, const config::Settings& settings)
     : loop_(loop),
       disk_(disk),
       settings_(&settings),
+      routes_(settings.outbound),
       store_(disk, {.segment_octets = settings.queue.segment_octets,
                     .reserve_octets = settings.queue.reserve_octets}),
       scheduler_(OptionsOf(settings)) {
@@ -46,6 +47,11 @@ Queue::Queue(io::Loop& loop, Disk& disk, const config::Settings& settings)
 
 void Queue::OnSettings(const config::Settings& settings) {
   settings_ = &settings;
+  if (settings.outbound.routes != routes_.routes ||
+      settings.outbound.smarthost != routes_.smarthost) {
+    routes_ = settings.outbound;
+    ++routing_;
+  }
   scheduler_.SetOptions(OptionsOf(settings));
   changed_.Wake();
 }
@@ -62,6 +68,7 @@ void Queue::Schedule(QueuedMessage& message, const MessageRecord& record, int64_
                  {.age_us = NowUs() - message.born_us,
                   .null_sender = message.null_sender,
                   .delay_told = message.delay_notified});
+  message.routing = routing_;
   if (message.held()) scheduler_.Hold(message.id);
   changed_.Wake();
 }

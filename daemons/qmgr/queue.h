@@ -86,6 +86,11 @@ class Queue {
   // their notice is in the queue.
   void Finish(const Job& job, std::vector<protocol::delivery::Result> results, Verdict verdict,
               const std::string& reason);
+  // Which of the configuration's routings are in force: grown by a reload that changes any.
+  uint32_t routing() const { return routing_; }
+  // The job's recipients have other next hops than when it was grouped: all that is left of the
+  // message is grouped anew, at once or when its other jobs have ended.
+  void Regroup(const Job& job, const MessageRecord& record);
   // The worker died with it; or was gone before it had it.
   void Lost(const Job& job);
   void NotBegun(const Job& job);
@@ -166,6 +171,8 @@ class Queue {
   io::Loop& loop_;
   Disk& disk_;
   const config::Settings* settings_;
+  config::Outbound routes_;  // as they were when `routing_` last grew
+  uint32_t routing_ = 0;
   Store store_;
   Scheduler scheduler_;
   std::map<uint64_t, QueuedMessage> messages_;

@@ -124,6 +124,20 @@ void Queue::AppendAttempt(const QueuedMessage& message, std::vector<const Result
   store_.Append(RecordType::kAttempt, message.id, attempt);
 }
 
+void Queue::Regroup(const Job& job, const MessageRecord& record) {
+  changed_.Wake();
+  scheduler_.JobDone(job.job_id, Verdict::kHealthy, "", job.recipients, NowUs());
+  QueuedMessage* message = Find(job.message_id);
+  if (message == nullptr) return;
+  const auto view = scheduler_.Look(message->id);
+  if (message->held() || (view.has_value() && view->with_worker)) {
+    message->stranded = true;  // a recipient must not go out twice
+    return;
+  }
+  scheduler_.Remove(message->id);
+  Schedule(*message, record, 0);
+}
+
 void Queue::NotBegun(const Job& job) {
   scheduler_.JobNotBegun(job.job_id, NowUs());
   changed_.Wake();

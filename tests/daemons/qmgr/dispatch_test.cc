@@ -1,6 +1,8 @@
 // Jobs that go out to workers, what those say of them, and notices asked of bounced.
 #include "daemons/qmgr/dispatch.h"
 
+#include <map>
+
 #include "tests/daemons/qmgr/station.h"
 
 namespace postern::qmgr {
@@ -100,6 +102,30 @@ TEST(Dispatch, LocalMailGoesToLocaldAndRemoteMailToSmtpc) {
     EXPECT_EQ(local.indices, std::vector<uint32_t>{0});
     CO_ASSIGN_OR_RETURN(const Given remote, co_await NextJob(smtpc));
     EXPECT_EQ(remote.indices, std::vector<uint32_t>{1});
+    co_return absl::OkStatus();
+  });
+}
+
+// What one smart host would have taken together goes to two domains' own hosts after a reload.
+TEST(Dispatch, AReloadOfRoutesGroupsAnewWhatWaits) {
+  RunStation([](Station& station) -> io::Task<absl::Status> {
+    config::Settings before = station.settings;
+    before.outbound.smarthost = config::NextHop{.host = {.host = "relay.example", .port = 25}};
+    station.queue.OnSettings(before);
+    Talker& smtpd = station.Smtpd();
+    CO_RETURN_IF_ERROR(
+        (co_await Deposit(smtpd, IdOf(1), {"a@one.example", "b@two.example", "c@one.example"}))
+            .status());
+    station.queue.OnSettings(station.settings);
+    Talker& smtpc = station.Smtpc();
+    CO_RETURN_IF_ERROR(SayCapacity(smtpc, 10));
+    std::map<std::string, std::vector<uint32_t>> given;
+    for (int i = 0; i < 2; ++i) {
+      CO_ASSIGN_OR_RETURN(const Given job, co_await NextJob(smtpc));
+      given[job.domain] = job.indices;
+    }
+    EXPECT_EQ(given["one.example"], (std::vector<uint32_t>{0, 2}));
+    EXPECT_EQ(given["two.example"], std::vector<uint32_t>{1});
     co_return absl::OkStatus();
   });
 }
