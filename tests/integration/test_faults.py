@@ -72,6 +72,9 @@ class Kills(unittest.TestCase):
         for client in clients:
             client.start()
         kill(server)
+        # However slow the machine was meanwhile, it must have something to lose.
+        postern.until(lambda: sum(len(client.accepted) for client in clients) > 20, seconds=60,
+                      what="twenty messages accepted")
         for client in clients:
             client.done.set()
         for client in clients:
@@ -81,7 +84,6 @@ class Kills(unittest.TestCase):
         postern.until(lambda: accepted <= set(self.stored(server)), seconds=60, what="every accepted message in the mailbox")
         stored = self.stored(server)
         print(f"{len(accepted)} accepted, {len(stored)} stored, {len(stored) - len(set(stored))} of them again", flush=True)
-        self.assertGreater(len(accepted), 20)
 
     def test_each_daemon_in_turn(self):
         def kill(server):
