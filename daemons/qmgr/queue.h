@@ -146,6 +146,7 @@ class Queue {
                 const std::string& reason);
   static bool WantsNotice(const QueuedMessage& message, const Outcomes& outcomes,
                           Transport transport);
+  static void LogChange(const Job& job, Scheduler::Change change, const std::string& reason);
   void MarkDone(QueuedMessage& message, const Results& results);
   void AppendAttempt(const QueuedMessage& message, std::vector<const Results*> results);
   void RemoveIfDone(uint64_t id);

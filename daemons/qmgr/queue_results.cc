@@ -62,11 +62,19 @@ bool Queue::WantsNotice(const QueuedMessage& message, const Outcomes& outcomes,
                      });
 }
 
+void Queue::LogChange(const Job& job, Scheduler::Change change, const std::string& reason) {
+  if (change == Scheduler::Change::kNone) return;
+  const bool down = change == Scheduler::Change::kDown;
+  log::Event event(log::Severity::kNotice, log::kQueueDestination);
+  event.Str("next_hop", job.destination).Str("state", down ? "unreachable" : "answers");
+  if (down) event.Str("reason", reason);
+}
+
 void Queue::Finish(const Job& job, Results results, Verdict verdict, const std::string& reason) {
   changed_.Wake();
   QueuedMessage* message = Find(job.message_id);
   if (message == nullptr) {
-    scheduler_.JobDone(job.job_id, verdict, reason, {}, NowUs());
+    LogChange(job, scheduler_.JobDone(job.job_id, verdict, reason, {}, NowUs()).change, reason);
     return;
   }
   const Transport transport = job.route == Route::kLocal ? Transport::kLocal : Transport::kRemote;
@@ -75,6 +83,7 @@ void Queue::Finish(const Job& job, Results results, Verdict verdict, const std::
   for (const delivery::Result& result : outcomes.deferred) again.push_back(result.index);
   const Scheduler::Done done =
       scheduler_.JobDone(job.job_id, verdict, reason, std::move(again), NowUs());
+  LogChange(job, done.change, reason);
   message->attempts = std::max(message->attempts, done.attempts);
   MarkDone(*message, outcomes.succeeded);
   if (message->stranded && !message->held()) {

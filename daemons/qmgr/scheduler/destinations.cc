@@ -103,7 +103,8 @@ void Scheduler::Unblock(uint32_t slot) {
   Refill(slot);
 }
 
-void Scheduler::Judge(uint32_t slot, const Running& job, Verdict verdict, std::string_view error) {
+Scheduler::Change Scheduler::Judge(uint32_t slot, const Running& job, Verdict verdict,
+                                   std::string_view error) {
   Destination& destination = destinations_[slot];
   // Several that were on their way fail for one reason: only one that began after that counts.
   const bool counts = destination.failed_us == kNever || job.began_us >= destination.failed_us;
@@ -116,7 +117,7 @@ void Scheduler::Judge(uint32_t slot, const Running& job, Verdict verdict, std::s
       destination.failed_us = now_us_ + 1;
     }
     if (first || destination.place == kNone) Block(slot, now_us_ + Backoff(destination.failures));
-    return;
+    return first && destination.failures == 1 ? Change::kDown : Change::kNone;
   }
   const bool answers_again = std::exchange(destination.failures, 0) > 0;
   if (verdict == Verdict::kHealthy) {
@@ -140,6 +141,7 @@ void Scheduler::Judge(uint32_t slot, const Running& job, Verdict verdict, std::s
   if (destination.pace_us > 0 && destination.place == kNone)
     Block(slot, now_us_ + destination.pace_us);
   if (verdict == Verdict::kHealthy) LetGo(slot);
+  return answers_again ? Change::kBack : Change::kNone;
 }
 
 // Nothing under way and nothing to do: remembered for a while, the longest idle forgotten first.

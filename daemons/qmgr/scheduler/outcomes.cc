@@ -34,14 +34,14 @@ Scheduler::Done Scheduler::JobDone(uint64_t job_id, Verdict verdict, std::string
   if (found == jobs_.end()) return {};
   const Running job = found->second;
   jobs_.erase(found);
-  Judge(job.destination, job, verdict, error);
+  const Change change = Judge(job.destination, job, verdict, error);
   End(job);
-  if (job.unit == kNone) return {};
+  if (job.unit == kNone) return {.change = change};
   Unit& unit = units_[job.unit];
   const uint32_t slot = unit.message;
   Message& message = messages_[slot];
   message.lost_jobs = 0;
-  Done done{.known = true, .attempts = unit.attempts + 1u};
+  Done done{.known = true, .attempts = unit.attempts + 1u, .change = change};
   if (deferred.empty()) {
     FreeUnit(job.unit);
   } else {

@@ -160,11 +160,14 @@ class Scheduler {
   // The next unit for a worker of that kind that has room; nullopt: nothing is due or may go.
   std::optional<Job> Next(Route route, int64_t now_us);
 
+  // What a verdict changed at the destination: it no longer answers, or does again.
+  enum class Change : uint8_t { kNone, kDown, kBack };
   struct Done {
     bool known = false;       // false: the message was removed meanwhile
     int64_t next_due_us = 0;  // of recipients that wait for their time; 0: none
     uint32_t attempts = 0;
     bool finished = false;  // no recipient is left: Remove it
+    Change change = Change::kNone;
   };
   // `deferred`: recipients that are to be tried again.
   Done JobDone(uint64_t job_id, Verdict verdict, std::string_view error,
@@ -320,7 +323,7 @@ class Scheduler {
   void HoldBack(uint32_t destination, Standing standing);
   void LetGo(uint32_t destination);
   void Refill(uint32_t destination);
-  void Judge(uint32_t destination, const Running& job, Verdict verdict, std::string_view error);
+  Change Judge(uint32_t destination, const Running& job, Verdict verdict, std::string_view error);
   void Block(uint32_t destination, int64_t until_us);
   void Unblock(uint32_t destination);
   int64_t Backoff(uint32_t attempts);

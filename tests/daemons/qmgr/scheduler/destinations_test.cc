@@ -9,6 +9,7 @@
 namespace postern::qmgr {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
 void Fill(Harness& h, const std::string& destination, uint64_t first, uint64_t count) {
@@ -121,6 +122,22 @@ TEST(DeadHost, IsProbedWithOneUnitAfterABackOffThatDoubles) {
     h.now += 30 * kSecond;
     h.Deferred(jobs[0], Verdict::kUnreachable);
   }
+}
+
+TEST(DeadHost, GoesDownOnceAndComesBackOnce) {
+  using Change = Scheduler::Change;
+  Harness h({.jitter = 0});
+  Fill(h, "dead", 1, 100);
+  std::vector<Change> changes;
+  for (const Job& job : h.Drain()) changes.push_back(h.Deferred(job, Verdict::kUnreachable).change);
+  h.now = h.View("dead").blocked_until_us;
+  changes.push_back(h.Deferred(*h.Next(), Verdict::kUnreachable).change);
+  h.now = h.View("dead").blocked_until_us;
+  changes.push_back(h.Deferred(*h.Next(), Verdict::kBusy).change);
+  h.now += kMinute;
+  changes.push_back(h.Delivered(*h.Next()).change);
+  EXPECT_THAT(changes, ElementsAre(Change::kDown, Change::kNone, Change::kNone, Change::kNone,
+                                   Change::kNone, Change::kNone, Change::kBack, Change::kNone));
 }
 
 TEST(DeadHost, OpensAgainWhenTheProbeArrives) {
