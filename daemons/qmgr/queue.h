@@ -162,7 +162,7 @@ class Queue {
                             const Results& failed);
   io::Task<bool> Send(QueuedMessage& message, const LoadedMessage& loaded, NoticeWish wish);
   io::Task<Results> LastWords(const QueuedMessage& message, std::vector<uint32_t> recipients,
-                              std::string prefix);
+                              bool expired);
   void Unreadable(QueuedMessage& message, const absl::Status& why);
   io::Task<void> Reschedule(uint64_t id);
 

@@ -105,7 +105,8 @@ io::Task<void> Queue::TellFailed(QueuedMessage& message, const LoadedMessage& lo
 // What is said of recipients for whom nothing more is known: the words of the last attempt, if they
 // are among it.
 io::Task<Queue::Results> Queue::LastWords(const QueuedMessage& message,
-                                          std::vector<uint32_t> recipients, std::string prefix) {
+                                          std::vector<uint32_t> recipients, bool expired) {
+  const std::string prefix = expired ? "expired: " : "not delivered yet: ";
   std::sort(recipients.begin(), recipients.end());
   Results results(recipients.size());
   for (size_t i = 0; i < recipients.size(); ++i) {
@@ -125,6 +126,8 @@ io::Task<Queue::Results> Queue::LastWords(const QueuedMessage& message,
     result.diagnostic =
         (prefix + "the last attempt: " + one.diagnostic).substr(0, protocol::kMaxReplyText);
     result.remote = one.remote;
+    // Why it is late, as long as that is not that it is too old.
+    if (!expired && one.status.starts_with('4')) result.status = one.status;
   }
   co_return results;
 }
@@ -135,7 +138,8 @@ io::Task<void> Queue::TellExpired(QueuedMessage& message) {
     Unreadable(message, loaded.status());
     co_return;
   }
-  Results failed = co_await LastWords(message, scheduler_.RecipientsLeft(message.id), "expired: ");
+  Results failed =
+      co_await LastWords(message, scheduler_.RecipientsLeft(message.id), /*expired=*/true);
   // Held, released or deleted meanwhile: it lives on, or nobody is to be told.
   const auto view = scheduler_.Look(message.id);
   if (message.held() || !view.has_value() || !view->expired) co_return;
@@ -151,7 +155,7 @@ io::Task<void> Queue::TellLate(QueuedMessage& message) {
     co_return;
   }
   const Results waiting =
-      co_await LastWords(message, scheduler_.RecipientsLeft(message.id), "not delivered yet: ");
+      co_await LastWords(message, scheduler_.RecipientsLeft(message.id), /*expired=*/false);
   if (waiting.empty() || message.held()) co_return;
   if (!co_await Send(
           message, *loaded,
