@@ -2,8 +2,8 @@
 //
 // At start the daemon reads Configure, its edges, listeners and the log, then Begin; it confines
 // itself and says Ready. Later come fresh edge ends when a neighbour was restarted, a new
-// configuration on reload, listeners more or fewer, pings, and Stop. The daemon asks nothing of master, with one exception:
-// locald asks for a `deliver` that runs as one user.
+// configuration on reload, listeners more or fewer, pings, and Stop. The daemon asks nothing of
+// master, with one exception: locald asks for a `deliver` that runs as one user.
 #pragma once
 
 #include <sys/stat.h>
@@ -76,7 +76,7 @@ struct Configuration {
   static constexpr bool kHasFields = true;
   std::string toml;
   std::string file_name;
-  std::string base_directory;     // what a relative `root` is relative to
+  std::string base_directory;  // what a relative `root` is relative to
   // The text that master started with, if another: settings that need a restart are taken from it.
   std::string started_toml;
   std::vector<Account> accounts;  // for policyd, locald and deliver only (deliver: its one)

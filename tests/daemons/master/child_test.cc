@@ -45,9 +45,9 @@ TEST(Spawn, GivesTheChildItsChannelAsDescriptor3AndNoOther) {
   const UniqueFd other(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   int status = -1;
   // The shell opens the directory it lists, and its own script.
-  const std::string said =
-      Says(Program(scratch, "for fd in /proc/$$/fd/*; do [ -S $fd ] && echo ${fd##*/}; done >&3; true"),
-           &status);
+  const std::string said = Says(
+      Program(scratch, "for fd in /proc/$$/fd/*; do [ -S $fd ] && echo ${fd##*/}; done >&3; true"),
+      &status);
   EXPECT_EQ(status, 0);
   EXPECT_THAT(said, HasSubstr("3\n"));
   EXPECT_EQ(said.find_first_of("456789"), std::string::npos) << said;
