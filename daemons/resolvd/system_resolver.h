@@ -1,5 +1,5 @@
-// daemons/resolvd/system_resolver.h — mode system: a stub that asks recursive name servers, and
-// leaves validation to them.
+// daemons/resolvd/system_resolver.h — mode system: a stub resolver, which asks recursive name
+// servers and leaves validation to them.
 //
 // Servers are asked in turn, beginning with the one that answered last; one that is silent or says
 // SERVFAIL is followed by the next, up to kMaxRounds times round. Their AD bit counts only if they
