@@ -71,10 +71,11 @@ class Kills(unittest.TestCase):
         clients = [Submitter(server, number) for number in range(4)]
         for client in clients:
             client.start()
-        kill(server)
+        def accepted_so_far():
+            return sum(len(client.accepted) for client in clients)
+        kill(server, accepted_so_far)
         # However slow the machine was meanwhile, it must have something to lose.
-        postern.until(lambda: sum(len(client.accepted) for client in clients) > 20, seconds=60,
-                      what="twenty messages accepted")
+        postern.until(lambda: accepted_so_far() > 20, seconds=60, what="twenty messages accepted")
         for client in clients:
             client.done.set()
         for client in clients:
@@ -86,7 +87,7 @@ class Kills(unittest.TestCase):
         print(f"{len(accepted)} accepted, {len(stored)} stored, {len(stored) - len(set(stored))} of them again", flush=True)
 
     def test_each_daemon_in_turn(self):
-        def kill(server):
+        def kill(server, _):
             for _ in range(self.rounds):
                 for name in ("smtpd.0", "policyd.0", "resolvd.0", "qmgr.0", "smtpc.0", "locald.0", "bounced.0"):
                     pid = postern.until(lambda name=name: daemons(server).get(name), seconds=20, what=f"{name} runs")
@@ -97,12 +98,13 @@ class Kills(unittest.TestCase):
         self.storm(kill)
 
     def test_all_at_once(self):
-        def kill(server):
+        def kill(server, accepted_so_far):
             for _ in range(self.rounds):
-                time.sleep(random.uniform(0.1, 0.4))
+                before = accepted_so_far()
+                postern.until(lambda before=before: accepted_so_far() > before, what="mail is accepted")
+                time.sleep(random.uniform(0.1, 0.4))  # the moment of the kill is anybody's
                 server.kill()
                 server.start()
-                time.sleep(0.3)
         self.storm(kill)
 
 
