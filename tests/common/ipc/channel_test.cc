@@ -12,6 +12,7 @@
 
 #include "common/io/scope.h"
 #include "common/ipc/protocol/catalogue.h"
+#include "tests/common/ipc/sample_job.h"
 #include "tests/testing/run_in_loop.h"
 
 namespace postern::ipc {
@@ -20,18 +21,6 @@ namespace {
 namespace delivery = protocol::delivery;
 namespace policy = protocol::policy;
 namespace submission = protocol::submission;
-
-delivery::Job SampleJob() {
-  delivery::Job job;
-  job.queue_id = 0x1122334455667788;
-  job.domain = "example.org";
-  job.sender = "a@example.net";
-  job.inline_content = "Subject: x\r\n\r\nbody\r\n";
-  job.recipients = {
-      {.index = 3, .address = "b@example.org", .orcpt = "rfc822;b@example.org", .notify = 2},
-      {.index = 4, .address = "c@example.org", .orcpt = {}, .notify = 0}};
-  return job;
-}
 
 class Channels : public test::OnBothBackends {};
 ON_BOTH_BACKENDS(Channels);

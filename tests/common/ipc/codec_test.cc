@@ -4,24 +4,13 @@
 
 #include "common/ipc/protocol/qmgr_smtpc.h"
 #include "common/ipc/protocol/smtpd_policyd.h"
+#include "tests/common/ipc/sample_job.h"
 
 namespace postern::ipc {
 namespace {
 
 namespace delivery = protocol::delivery;
 namespace policy = protocol::policy;
-
-delivery::Job SampleJob() {
-  delivery::Job job;
-  job.queue_id = 0x1122334455667788;
-  job.domain = "example.org";
-  job.sender = "a@example.net";
-  job.inline_content = "Subject: x\r\n\r\nbody\r\n";
-  job.recipients = {
-      {.index = 3, .address = "b@example.org", .orcpt = "rfc822;b@example.org", .notify = 2},
-      {.index = 4, .address = "c@example.org", .orcpt = {}, .notify = 0}};
-  return job;
-}
 
 TEST(Codec, WhatIsDecodedIsEncodedAgainTheSame) {
   std::string bytes;
