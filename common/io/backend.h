@@ -22,6 +22,9 @@ class Backend {
   // Asks for an early end; the completion comes in a later turn, never from inside this call.
   virtual void Cancel(Operation& operation) = 0;
 
+  // How many accepts (kAccept) on one descriptor may wait side by side.
+  virtual size_t accepts_at_once() const { return 1; }
+
   // Closes a descriptor that operations were started on.
   virtual void Close(int fd) = 0;
 

@@ -97,6 +97,7 @@ class EpollBackend final : public Backend {
   bool IsEnding(const Operation& op) const;
   int Try(Operation& op);
   int TryOnce(Operation& op);
+  int TryAccept(Operation& op);
   int TryConnect(Operation& op);
   void Attempt(Operation& op);
   void AttemptMultishot(Operation& op);
@@ -172,6 +173,15 @@ int EpollBackend::TryConnect(Operation& op) {
   return result == -EISCONN ? 0 : result;
 }
 
+int EpollBackend::TryAccept(Operation& op) {
+  constexpr int kFlags = SOCK_CLOEXEC | SOCK_NONBLOCK;
+  auto* peer = static_cast<AcceptedPeer*>(op.buffer);
+  if (peer == nullptr) return ResultOf(::accept4(op.fd, nullptr, nullptr, kFlags));
+  peer->length = sizeof peer->address;
+  return ResultOf(
+      ::accept4(op.fd, reinterpret_cast<sockaddr*>(&peer->address), &peer->length, kFlags));
+}
+
 // Makes the system call without blocking on sockets; -EAGAIN means: wait.
 int EpollBackend::Try(Operation& op) {
   int result;
@@ -184,6 +194,7 @@ int EpollBackend::Try(Operation& op) {
 int EpollBackend::TryOnce(Operation& op) {
   switch (op.code) {
     case OpCode::kAccept:
+      return TryAccept(op);
     case OpCode::kAcceptMultishot:
       return ResultOf(::accept4(op.fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     case OpCode::kConnect:

@@ -96,6 +96,7 @@ class Loop final : private internal::FinishedHook {
   void RemoveTimer(Operation& operation) {
     if (operation.in_heap()) timers_.Remove(operation);
   }
+  size_t accepts_at_once() const { return backend_->accepts_at_once(); }
   void Close(int fd) { backend_->Close(fd); }
   // For a descriptor that a library closes by itself: its number may come back as another socket.
   // All operations on it must have been cancelled.

@@ -45,6 +45,12 @@ enum class OpCode : uint8_t {
 
 struct Operation;
 
+// Where an accept puts the address of the other end.
+struct AcceptedPeer {
+  sockaddr_storage address;
+  socklen_t length;
+};
+
 // An operation's place in the list of what it waits for.
 struct WaitLink : ListNode {
   explicit WaitLink(Operation* waiting) : operation(waiting) {}
@@ -73,7 +79,7 @@ struct Operation : TimerNode, StopWaiter {
   Ended cancelled_by = Ended::kNo;
   int fd = -1;
   int flags = 0;               // MSG_*, poll events, rename or unlink flags
-  void* buffer = nullptr;      // also msghdr*, sockaddr*
+  void* buffer = nullptr;      // also msghdr*, sockaddr*, AcceptedPeer* (kAccept; may be null)
   uint32_t length = 0;         // also the address length
   uint64_t offset = 0;         // file operations
   const char* path = nullptr;  // openat, unlinkat, old path

@@ -1,4 +1,4 @@
-// common/io/socket.h — stream sockets and listeners on the loop.
+// common/io/socket.h — stream sockets on the loop.
 #pragma once
 
 #include <deque>
@@ -52,35 +52,6 @@ class Socket final : public ByteStream {
 Task<absl::Status> Connect(Loop& loop, int fd, const SocketAddress& address, Deadline until);
 // A pathname Unix socket.
 Task<absl::Status> ConnectUnix(Loop& loop, int fd, std::string_view path, Deadline until);
-
-// A listening socket (TCP or Unix) that gives its connections one by one.
-class Listener {
- public:
-  // When as many connections were accepted and not asked for, the rest waits in the kernel's queue;
-  // io_uring may bring more, but only those that waited already.
-  static constexpr size_t kMaxAcceptedAhead = 64;
-
-  // The descriptor listens already, and does not block (epoll would, when another process that
-  // accepts from it too was faster).
-  Listener(Loop& loop, UniqueFd fd);
-  Listener(const Listener&) = delete;
-  ~Listener();
-
-  int fd() const;
-
-  // Fewer than kMaxAcceptedAhead: with 1, a process that accepted waits behind the others that
-  // share the socket, and they take turns. Otherwise io_uring gives all connections to the process
-  // that waited first, as long as it keeps up.
-  void set_accepted_ahead(size_t connections);
-
-  // Errors: kCancelled          stop requested
-  //         kResourceExhausted  no descriptor left: wait a little before trying again
-  Task<absl::StatusOr<UniqueFd>> Accept(Deadline until);
-
- private:
-  struct State;
-  State* state_;
-};
 
 // The two ends' addresses of a connected socket; kNone families for Unix sockets.
 absl::StatusOr<SocketAddress> PeerAddress(int fd);

@@ -20,8 +20,8 @@ namespace {
 constexpr int kBufferGroup = 0;
 
 // A send up to this size is done when it is submitted, save on a full socket: its completion is no
-// news to wake up for.
-constexpr uint32_t kPromptOctets = 4096;
+// news to wake up for. Room for a small message on its way to qmgr.
+constexpr uint32_t kPromptOctets = 16'384;
 // How long it may go unseen with nothing else happening, in case that it was not.
 constexpr int64_t kPromptPatienceNs = 5'000'000;
 
@@ -49,6 +49,17 @@ bool NotNow(const Operation& op, int result) {
   return result == -EAGAIN && ReadinessFor(op.code) != 0;
 }
 
+void PrepareAccept(io_uring_sqe* sqe, const Operation& op) {
+  auto* peer = static_cast<AcceptedPeer*>(op.buffer);
+  if (peer == nullptr) {
+    io_uring_prep_accept(sqe, op.fd, nullptr, nullptr, SOCK_CLOEXEC);
+    return;
+  }
+  peer->length = sizeof peer->address;
+  io_uring_prep_accept(sqe, op.fd, reinterpret_cast<sockaddr*>(&peer->address), &peer->length,
+                       SOCK_CLOEXEC);
+}
+
 class UringBackend final : public Backend {
  public:
   UringBackend() = default;
@@ -60,6 +71,7 @@ class UringBackend final : public Backend {
   bool Start(Operation& operation, int* result) override;
   void Cancel(Operation& operation) override;
   void Close(int fd) override;
+  size_t accepts_at_once() const override { return SIZE_MAX; }
   bool brief() const override { return prompt_ > 0; }
   absl::Status Wait(int64_t timeout_ns) override;
   char* BufferAt(uint32_t id) override { return pool_.At(id); }
@@ -219,7 +231,7 @@ void UringBackend::Submit(Operation& op) {
   io_uring_sqe* sqe = NextSqe();
   switch (op.code) {
     case OpCode::kAccept:
-      io_uring_prep_accept(sqe, op.fd, static_cast<sockaddr*>(op.buffer), nullptr, SOCK_CLOEXEC);
+      PrepareAccept(sqe, op);
       break;
     case OpCode::kAcceptMultishot:
       io_uring_prep_multishot_accept(sqe, op.fd, nullptr, nullptr, SOCK_CLOEXEC);
@@ -292,7 +304,7 @@ void UringBackend::Cancel(Operation& operation) {
   io_uring_sqe* sqe = NextSqe();
   io_uring_prep_cancel64(sqe, reinterpret_cast<uint64_t>(&operation), 0);
   io_uring_sqe_set_data(sqe, nullptr);
-  ++prompt_;
+  prompt_ += 2;  // its own completion, and that of what it ends
 }
 
 void UringBackend::Close(int fd) {

@@ -14,7 +14,7 @@ inline constexpr size_t kMaxLineOctets = 8192;
 // Lines collected before they are written without waiting for the end of the turn.
 inline constexpr size_t kFlushOctets = 32u << 10;
 // How long a line may wait for others to leave with it.
-inline constexpr int64_t kMaxLineAgeUs = 10'000;
+inline constexpr int64_t kMaxLineAgeUs = 50'000;
 // Lines kept for a sink that does not take them; what comes then is dropped and counted.
 inline constexpr size_t kMaxBufferedOctets = 256u << 10;
 // Fields of one line a reader takes.

@@ -62,10 +62,11 @@ class Master::AdminHandler final : public ipc::FrameHandler {
 io::Task<absl::Status> Master::ServeAdmin() {
   io::Listener listener(loop_, std::move(admin_socket_));
   for (;;) {
-    absl::StatusOr<UniqueFd> connection = co_await listener.Accept(io::Deadline::Never());
+    absl::StatusOr<io::Listener::Connection> connection =
+        co_await listener.Accept(io::Deadline::Never());
     if (absl::IsCancelled(connection.status())) co_return connection.status();
     if (connection.ok()) {
-      admins_.Spawn(RunAdmin(*std::move(connection)));
+      admins_.Spawn(RunAdmin(std::move(connection->fd)));
     } else {
       CO_RETURN_IF_ERROR(co_await io::Sleep(loop_.After(absl::Milliseconds(100))));
     }

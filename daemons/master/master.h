@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/config/settings.h"
+#include "common/io/listener.h"
 #include "common/io/scope.h"
 #include "common/io/socket.h"
 #include "common/ipc/protocol/admin.h"

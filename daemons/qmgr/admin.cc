@@ -15,9 +15,10 @@ io::Task<absl::Status> Admin::Serve(UniqueFd socket) {
   io::Listener listener(queue_.loop(), std::move(socket));
   absl::Status ended;
   for (;;) {
-    absl::StatusOr<UniqueFd> connection = co_await listener.Accept(io::Deadline::Never());
+    absl::StatusOr<io::Listener::Connection> connection =
+        co_await listener.Accept(io::Deadline::Never());
     if (connection.ok()) {
-      connections_.Spawn(Run(*std::move(connection)));
+      connections_.Spawn(Run(std::move(connection->fd)));
       continue;
     }
     ended = connection.status();

@@ -3,8 +3,8 @@
 
 #include <sys/types.h>
 
+#include "common/io/listener.h"
 #include "common/io/scope.h"
-#include "common/io/socket.h"
 #include "daemons/qmgr/queue.h"
 
 namespace postern::qmgr {

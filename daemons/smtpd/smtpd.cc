@@ -87,7 +87,10 @@ void Smtpd::OnListener(const protocol::control::ListenerEnd& which, UniqueFd end
   Listening& listening = listeners_.emplace_back();
   listening.kind = which.kind;
   listening.name = which.name;
-  listening.listener = std::make_unique<io::Listener>(service_.loop(), std::move(end));
+  const bool named = which.kind == protocol::control::ListenerKind::kSmtp;
+  listening.listener = std::make_unique<io::Listener>(
+      service_.loop(), std::move(end),
+      named ? io::Listener::Peers::kNamed : io::Listener::Peers::kUnnamed);
   listening.listener->set_accepted_ahead(AcceptedAhead());
   if (serving_ && !stopping_) listening.accepting.Spawn(AcceptFrom(listening));
 }
@@ -141,7 +144,7 @@ io::Task<absl::Status> Smtpd::Serve() {
 
 io::Task<absl::Status> Smtpd::AcceptFrom(Listening& listening) {
   for (;;) {
-    absl::StatusOr<UniqueFd> connection =
+    absl::StatusOr<io::Listener::Connection> connection =
         co_await listening.listener->Accept(io::Deadline::Never());
     if (absl::IsCancelled(connection.status())) co_return connection.status();
     if (!connection.ok()) {
@@ -155,14 +158,13 @@ io::Task<absl::Status> Smtpd::AcceptFrom(Listening& listening) {
   }
 }
 
-absl::StatusOr<Client> Smtpd::Identify(int fd, protocol::control::ListenerKind kind) const {
-  if (kind == protocol::control::ListenerKind::kSmtp) {
-    ASSIGN_OR_RETURN(SocketAddress address, io::PeerAddress(fd));
-    return Client{.address = address, .local_user = {}};
-  }
+absl::StatusOr<Client> Smtpd::Identify(const io::Listener::Connection& connection,
+                                       protocol::control::ListenerKind kind) const {
+  if (kind == protocol::control::ListenerKind::kSmtp)
+    return Client{.address = connection.peer, .local_user = {}};
   ucred credentials{};
   socklen_t length = sizeof credentials;
-  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) < 0)
+  if (::getsockopt(connection.fd.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &length) < 0)
     return ErrnoStatus(errno, "peer credentials");
   for (const protocol::control::Account& account : service_.accounts()) {
     if (account.uid == credentials.uid) return Client{.address = {}, .local_user = account.name};
@@ -170,15 +172,15 @@ absl::StatusOr<Client> Smtpd::Identify(int fd, protocol::control::ListenerKind k
   return Client{.address = {}, .local_user = "uid" + std::to_string(credentials.uid)};
 }
 
-io::Task<void> Smtpd::RunSession(UniqueFd fd, protocol::control::ListenerKind kind,
-                                 std::string listener) {
+io::Task<void> Smtpd::RunSession(io::Listener::Connection connection,
+                                 protocol::control::ListenerKind kind, std::string listener) {
   const io::Deadline began = service_.loop().Now();
-  absl::StatusOr<Client> client = Identify(fd.get(), kind);
+  absl::StatusOr<Client> client = Identify(connection, kind);
   if (!client.ok()) {
-    service_.loop().Close(fd.release());  // gone before we looked
+    service_.loop().Close(connection.fd.release());  // gone before we looked
     co_return;
   }
-  io::Socket socket(service_.loop(), std::move(fd));
+  io::Socket socket(service_.loop(), std::move(connection.fd));
   ++connections_;
   const std::string who =
       client->local() ? "user " + client->local_user : client->address.ip.ToString();

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "common/io/listener.h"
 #include "common/io/scope.h"
 #include "common/io/socket.h"
 #include "common/service/service.h"
@@ -54,10 +55,11 @@ class Smtpd final : public service::Daemon, public SessionHost {
   size_t AcceptedAhead() const;
   io::Task<absl::Status> AcceptFrom(Listening& listening);
   io::Task<void> Forget(std::list<Listening>::iterator listening);
-  io::Task<void> RunSession(UniqueFd fd, protocol::control::ListenerKind kind,
-                            std::string listener);
+  io::Task<void> RunSession(io::Listener::Connection connection,
+                            protocol::control::ListenerKind kind, std::string listener);
   service::QmgrHandler* PickQmgr();
-  absl::StatusOr<Client> Identify(int fd, protocol::control::ListenerKind kind) const;
+  absl::StatusOr<Client> Identify(const io::Listener::Connection& connection,
+                                  protocol::control::ListenerKind kind) const;
 
   service::Service& service_;
   QueueIdMaker ids_;

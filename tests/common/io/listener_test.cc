@@ -1,8 +1,13 @@
+#include "common/io/listener.h"
+
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <set>
+#include <vector>
 
 #include "common/io/scope.h"
 #include "common/io/socket.h"
@@ -19,17 +24,20 @@ using test::StatusIs;
 class ListenerTest : public test::OnBothBackends {};
 ON_BOTH_BACKENDS(ListenerTest);
 
+using Peers = Listener::Peers;
+constexpr Peers kBothPeers[] = {Peers::kUnnamed, Peers::kNamed};
+
 Deadline Soon(Loop& loop) { return loop.After(absl::Seconds(60)); }
 
-Task<absl::Status> AcceptMany(Loop& loop, size_t connections, size_t& accepted,
+Task<absl::Status> AcceptMany(Loop& loop, Peers peers_are, size_t connections, size_t& accepted,
                               size_t& before_asked) {
   UniqueFd bound = Listening(512);
   const int fd = bound.get();
-  Listener listener(loop, std::move(bound));
+  Listener listener(loop, std::move(bound), peers_are);
   const size_t open = OpenDescriptors();
   std::vector<UniqueFd> peers;
   peers.push_back(ConnectedTo(fd));
-  CO_ASSIGN_OR_RETURN(const UniqueFd first, co_await listener.Accept(Soon(loop)));
+  CO_ASSIGN_OR_RETURN(const auto first, co_await listener.Accept(Soon(loop)));
   ++accepted;
   // Nobody asks for these; they come one by one, so that the loop could take them one by one.
   while (peers.size() < connections) {
@@ -47,12 +55,78 @@ Task<absl::Status> AcceptMany(Loop& loop, size_t connections, size_t& accepted,
 }
 
 TEST_P(ListenerTest, AcceptsManyButFewAheadOfBeingAsked) {
-  size_t accepted = 0;
-  size_t before_asked = 0;
-  Run(AcceptMany(*loop, 300, accepted, before_asked));
-  EXPECT_EQ(accepted, 300u);
-  EXPECT_GE(before_asked, Listener::kMaxAcceptedAhead);
-  EXPECT_LE(before_asked, Listener::kMaxAcceptedAhead + 16);
+  for (const Peers peers : kBothPeers) {
+    size_t accepted = 0;
+    size_t before_asked = 0;
+    Run(AcceptMany(*loop, peers, 300, accepted, before_asked));
+    EXPECT_EQ(accepted, 300u);
+    // Accepts that name the peer take one connection each and are begun when somebody asks.
+    const size_t ahead = peers == Peers::kNamed
+                             ? std::min(loop->accepts_at_once(), Listener::kMaxAcceptsAtOnce) - 1
+                             : Listener::kMaxAcceptedAhead;
+    EXPECT_GE(before_asked, ahead);
+    EXPECT_LE(before_asked, ahead + 16);
+  }
+}
+
+Task<absl::Status> AcceptNamed(Loop& loop, Peers peers_are, size_t ahead, size_t& rightly_named) {
+  UniqueFd bound = Listening();
+  const int fd = bound.get();
+  Listener listener(loop, std::move(bound), peers_are);
+  listener.set_accepted_ahead(ahead);
+  for (int round = 0; round < 3; ++round) {
+    std::vector<UniqueFd> peers;
+    std::set<SocketAddress> expected;
+    // Some come while accepts wait, some while nobody asks.
+    for (int i = 0; i < 20; ++i) {
+      peers.push_back(ConnectedTo(fd));
+      expected.insert(*LocalAddress(peers.back().get()));
+    }
+    for (size_t i = 0; i < peers.size(); ++i) {
+      CO_ASSIGN_OR_RETURN(const auto connection, co_await listener.Accept(Soon(loop)));
+      if (connection.peer == *PeerAddress(connection.fd.get()))
+        rightly_named += expected.erase(connection.peer);
+    }
+    const auto nobody = co_await listener.Accept(loop.After(absl::Milliseconds(1)));
+    EXPECT_THAT(nobody, StatusIs(absl::StatusCode::kDeadlineExceeded));
+  }
+  co_return absl::OkStatus();
+}
+
+TEST_P(ListenerTest, ConnectionsComeWithTheAddressOfTheirPeer) {
+  for (const size_t ahead : {size_t{1}, size_t{3}, Listener::kMaxAcceptedAhead}) {
+    size_t rightly_named = 0;
+    Run(AcceptNamed(*loop, Peers::kNamed, ahead, rightly_named));
+    EXPECT_EQ(rightly_named, 60u) << ahead;
+  }
+}
+
+TEST_P(ListenerTest, WithoutNamesConnectionsComeWithoutAnAddress) {
+  size_t rightly_named = 0;
+  Run(AcceptNamed(*loop, Peers::kUnnamed, Listener::kMaxAcceptedAhead, rightly_named));
+  EXPECT_EQ(rightly_named, 0u);
+}
+
+Task<absl::Status> CountAcceptsAhead(Loop& loop, size_t ahead, size_t& taken) {
+  UniqueFd bound = Listening();
+  const int fd = bound.get();
+  Listener listener(loop, std::move(bound), Peers::kNamed);
+  listener.set_accepted_ahead(ahead);
+  IgnoreStatus((co_await listener.Accept(loop.After(absl::Milliseconds(1)))).status(), "armed");
+  const size_t open = OpenDescriptors();
+  std::vector<UniqueFd> peers;
+  for (size_t i = 0; i < 40; ++i) peers.push_back(ConnectedTo(fd));
+  CO_RETURN_IF_ERROR(co_await Sleep(loop.After(absl::Milliseconds(5))));
+  taken = OpenDescriptors() - open - peers.size();
+  co_return absl::OkStatus();
+}
+
+TEST_P(ListenerTest, NoMoreConnectionsWithNamesAreTakenThanWereToldAhead) {
+  for (const size_t ahead : {size_t{1}, size_t{3}}) {
+    size_t taken = 0;
+    Run(CountAcceptsAhead(*loop, ahead, taken));
+    EXPECT_EQ(taken, std::min(ahead, loop->accepts_at_once())) << ahead;
+  }
 }
 
 Task<absl::Status> AcceptBlocking(Loop& loop, bool nonblocking, bool& served) {
@@ -83,10 +157,13 @@ TEST_P(ListenerTest, ListenersThatBlockOrNotAreServedAlike) {
   }
 }
 
-Task<absl::Status> AcceptWithoutDescriptors(Loop& loop, absl::Status& refused, bool& recovered) {
+Task<absl::Status> AcceptWithoutDescriptors(Loop& loop, Peers peers, absl::Status& refused,
+                                            bool& recovered) {
+  // What ran on this loop before is closed by then: a number that came free would be one left.
+  CO_RETURN_IF_ERROR(co_await Sleep(loop.After(absl::Milliseconds(1))));
   UniqueFd bound = Listening();
   const int fd = bound.get();
-  Listener listener(loop, std::move(bound));
+  Listener listener(loop, std::move(bound), peers);
   const UniqueFd peer = ConnectedTo(fd);
   rlimit before;
   EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
@@ -103,20 +180,22 @@ Task<absl::Status> AcceptWithoutDescriptors(Loop& loop, absl::Status& refused, b
 }
 
 TEST_P(ListenerTest, NoDescriptorLeftIsReportedAndGotOver) {
-  absl::Status refused;
-  bool recovered = false;
-  Run(AcceptWithoutDescriptors(*loop, refused, recovered));
-  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kResourceExhausted));
-  EXPECT_TRUE(recovered);
+  for (const Peers peers : kBothPeers) {
+    absl::Status refused;
+    bool recovered = false;
+    Run(AcceptWithoutDescriptors(*loop, peers, refused, recovered));
+    EXPECT_THAT(refused, StatusIs(absl::StatusCode::kResourceExhausted));
+    EXPECT_TRUE(recovered);
+  }
 }
 
-Task<absl::Status> CloseWhileArmed(Loop& loop) {
+Task<absl::Status> CloseWhileArmed(Loop& loop, Peers peers) {
   UniqueFd bound = Listening();
   const int fd = bound.get();
   const size_t open = OpenDescriptors();
   UniqueFd peer;
   {
-    Listener listener(loop, std::move(bound));
+    Listener listener(loop, std::move(bound), peers);
     IgnoreStatus((co_await listener.Accept(loop.After(absl::Milliseconds(1)))).status(), "armed");
     peer = ConnectedTo(fd);  // accepted or not when the listener dies: closed in any case
   }
@@ -126,7 +205,9 @@ Task<absl::Status> CloseWhileArmed(Loop& loop) {
   co_return absl::OkStatus();
 }
 
-TEST_P(ListenerTest, AListenerThatDiesClosesWhatItHadAccepted) { Run(CloseWhileArmed(*loop)); }
+TEST_P(ListenerTest, AListenerThatDiesClosesWhatItHadAccepted) {
+  for (const Peers peers : kBothPeers) Run(CloseWhileArmed(*loop, peers));
+}
 
 // --- Connect
 

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "common/io/frame_pool.h"
+#include "common/io/listener.h"
 #include "common/io/scope.h"
 #include "tests/common/io/ends.h"
 #include "tests/testing/run_in_loop.h"
@@ -311,8 +312,8 @@ Task<absl::Status> ConnectAndClose(Loop& loop, int times) {
   Listener listener(loop, std::move(bound));
   for (int i = 0; i < times; ++i) {
     UniqueFd peer = ConnectedTo(listening);
-    CO_ASSIGN_OR_RETURN(UniqueFd fd, co_await listener.Accept(Soon(loop)));
-    Socket socket(loop, std::move(fd));
+    CO_ASSIGN_OR_RETURN(Listener::Connection connection, co_await listener.Accept(Soon(loop)));
+    Socket socket(loop, std::move(connection.fd));
     if (i % 3 == 0) peer.reset();
     // A turn, so that the receive is armed in the kernel when the socket dies.
     IgnoreStatus((co_await socket.Receive(loop.Now() + absl::Nanoseconds(1))).status(), "armed");

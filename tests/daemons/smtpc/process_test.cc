@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "common/io/listener.h"
 #include "common/io/socket.h"
 #include "common/ipc/protocol/qmgr_smtpc.h"
 #include "common/ipc/protocol/smtpc_resolvd.h"
@@ -88,10 +89,10 @@ class Server {
   io::Task<absl::Status> Serve(io::Deadline until) {
     io::TaskScope connections;
     for (;;) {
-      absl::StatusOr<UniqueFd> fd = co_await listener_->Accept(until);
-      if (!fd.ok()) break;
+      absl::StatusOr<io::Listener::Connection> connection = co_await listener_->Accept(until);
+      if (!connection.ok()) break;
       heard.emplace_back();
-      connections.Spawn(Talk(*std::move(fd), heard.back(), until));
+      connections.Spawn(Talk(std::move(connection->fd), heard.back(), until));
     }
     co_await connections.Join();
     co_return absl::OkStatus();
