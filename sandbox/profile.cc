@@ -34,11 +34,10 @@ ProfileBuilder::ProfileBuilder(std::string_view name, Backend backend) {
   Allow("mprotect", {Argument::Masked(2, ~uint64_t{PROT_READ | PROT_WRITE}, 0)},
         "heap, never executable");
   AllowAll({"brk", "munmap", "mremap", "madvise"}, "heap");
-  AllowAll({"clock_gettime", "gettimeofday", "getrandom"},
-           "time (where the vDSO cannot), hash seeds");
+  AllowAll({"clock_gettime", "getrandom"}, "time (where the vDSO cannot), hash seeds");
   AllowAll({"write", "close"}, "the log, descriptors received");
-  AllowAll({"futex", "sched_yield", "rt_sigreturn", "restart_syscall"}, "the C library");
-  AllowAll({"exit", "exit_group", "rt_sigprocmask", "getpid", "gettid"}, "ending, also by abort()");
+  AllowAll({"futex", "restart_syscall"}, "the C library; waiting on, once stopped and continued");
+  AllowAll({"exit_group", "rt_sigprocmask", "getpid", "gettid"}, "ending, also by abort()");
   // Siblings may have the same uid (started without root), and Landlock closes signals from Linux
   // 6.12 on only.
   Allow("tgkill", {Argument::OwnProcess(0), Argument::Equals(2, SIGABRT)}, "abort()");
@@ -111,9 +110,7 @@ ProfileBuilder& ProfileBuilder::AllowServingSockets() {
   } else {
     Allow("accept4", {}, "connections");
   }
-  AllowAll({"getpeername", "getsockname"}, "who connected, and to which address");
   AllowSocketOptions("getsockopt", SOL_SOCKET, {SO_PEERCRED}, "which local user submits");
-  AllowSocketOptions("setsockopt", IPPROTO_TCP, {TCP_NODELAY}, "replies leave at once");
   return *this;
 }
 
@@ -131,8 +128,6 @@ ProfileBuilder& ProfileBuilder::AllowClientSockets(bool unix_sockets) {
            Argument::Equals(1, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC), Argument::Equals(2, 0)},
           "LMTP servers behind a Unix socket");
   }
-  AllowSocketOptions("setsockopt", IPPROTO_TCP, {TCP_NODELAY}, "commands leave at once");
-  Allow("getsockname", {}, "the own address of a connection");
   if (profile_.backend == Backend::kUring) {
     AllowRing({IORING_OP_CONNECT}, "connections to other servers");
     profile_.ring_sqe_flags |= IOSQE_BUFFER_SELECT;

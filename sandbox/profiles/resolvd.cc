@@ -56,6 +56,7 @@ Profile ResolvdProfile(Backend backend, const std::vector<uint16_t>& ports) {
       .AllowAll(
           {"bind", "connect", "sendto", "recvfrom", "sendmsg", "recvmsg", "getsockname", "poll"},
           "questions and answers; the resolver library makes these calls itself")
+      .Allow("gettimeofday", {}, "the resolver library's clock (where the vDSO cannot)")
       .AllowAll({"read", "writev"}, "questions and answers over TCP")
       .AllowRing({IORING_OP_CONNECT}, "questions over TCP, in mode system")
       .AllowConnectPorts(ports)  // of TCP; Landlock knows no UDP

@@ -101,10 +101,9 @@ MATCHER_P(IsRefusedWith, error, "is answered with errno " + ::testing::PrintToSt
 // What every profile starts with.
 inline std::set<std::string> BaseCalls(Backend backend, std::initializer_list<const char*> more) {
   std::set<std::string> calls{
-      "brk",    "clock_gettime", "close",           "exit",           "exit_group",   "fstat",
-      "futex",  "getpid",        "getrandom",       "gettid",         "gettimeofday", "madvise",
-      "mremap", "munmap",        "restart_syscall", "rt_sigprocmask", "rt_sigreturn", "sched_yield",
-      "write"};
+      "brk",    "clock_gettime", "close",           "exit_group",     "fstat",
+      "futex",  "getpid",        "getrandom",       "gettid",         "madvise",
+      "mremap", "munmap",        "restart_syscall", "rt_sigprocmask", "write"};
   if (backend == Backend::kEpoll)
     calls.insert({"epoll_ctl", "epoll_pwait", "poll", "recvfrom", "recvmsg", "sendto"});
   calls.insert(more.begin(), more.end());

@@ -19,7 +19,7 @@ TEST(ResolvdProfile, AllowsWhatIsListedHereAndNothingElse) {
     const CompiledProfile profile(ResolvdProfile(backend, {53}));
     std::set<std::string> calls =
         BaseCalls(backend, {"bind", "connect", "sendto", "recvfrom", "sendmsg", "recvmsg",
-                            "getsockname", "poll", "read", "writev"});
+                            "getsockname", "gettimeofday", "poll", "read", "writev"});
     EXPECT_EQ(profile.AllowedWithAnyArguments(), calls);
     EXPECT_EQ(profile.AllowedWithSomeArguments(),
               BaseConditions(backend, {"socket", "setsockopt", "getsockopt", "fcntl"}));
