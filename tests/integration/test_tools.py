@@ -386,6 +386,8 @@ class Postern(ToolCase):
         hop = next(one for one in hops if one["name"] == f"smtp://127.0.0.1:{self.hop}")
         self.assertIn("Connection refused", hop["last_error"])
         self.assertIn(hop["name"], self.postern("queue", "destinations").out)
+        self.assertSays(self.postern("queue", "flush", "--destination", "smtp://nowhere.example:25"),
+                        1, "no mail in the queue goes to smtp://nowhere.example:25")
 
         self.assertEqual(self.postern("queue", "delete", queue_id).out, "1 message\n")
         self.assertSays(self.postern("queue", "show", queue_id), 1, queue_id, "no such message")

@@ -83,6 +83,9 @@ absl::StatusOr<Done> ActEverywhere(std::vector<AdminClient>& shards, const admin
     }
   }
   if (act.queue_id != 0 && done.count > 0) done.error.clear();
+  if (!act.destination.empty() && done.count == 0 && done.error.empty())
+    done.error = StrCat("no mail in the queue goes to ", Escaped(act.destination),
+                        ": see postern queue destinations");
   return done;
 }
 
