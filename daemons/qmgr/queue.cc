@@ -13,6 +13,13 @@ size_t CacheCost(const LoadedMessage& loaded) {
   return loaded.content.size() + loaded.record.prepend.size() + 512;
 }
 
+// By the loop's clock, so that a simulated run is repeated exactly.
+SchedulerOptions FirstOptions(const io::Loop& loop, const config::Settings& settings) {
+  SchedulerOptions options = OptionsOf(settings);
+  options.seed = static_cast<uint64_t>(absl::ToUnixNanos(loop.WallTime()));
+  return options;
+}
+
 }  // namespace
 
 SchedulerOptions OptionsOf(const config::Settings& settings) {
@@ -28,7 +35,6 @@ SchedulerOptions OptionsOf(const config::Settings& settings) {
   options.max_window =
       static_cast<uint32_t>(std::max(1, settings.outbound.max_connections_per_destination));
   options.initial_window = std::min<uint32_t>(5, options.max_window);
-  options.seed = static_cast<uint64_t>(absl::GetCurrentTimeNanos());
   return options;
 }
 
@@ -39,7 +45,7 @@ Queue::Queue(io::Loop& loop, Disk& disk, const config::Settings& settings)
       routes_(settings.outbound),
       store_(disk, {.segment_octets = settings.queue.segment_octets,
                     .reserve_octets = settings.queue.reserve_octets}),
-      scheduler_(OptionsOf(settings)) {
+      scheduler_(FirstOptions(loop, settings)) {
   store_.OnAttemptWritten([this](uint64_t id, Location where) {
     if (QueuedMessage* message = Find(id); message != nullptr) message->last_attempt = where;
   });
