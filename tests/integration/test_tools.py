@@ -516,6 +516,38 @@ class NotReachable(ToolCase):
                                 "/nonexistent.toml", "No such file")
 
 
+class Fsck(unittest.TestCase):
+    """A spool of a real server, whole and damaged."""
+
+    def fsck(self, server, *arguments):
+        return Ran([TOOLS / "postern", "-c", server.directory / "postern.toml", "queue", "fsck", *arguments])
+
+    def test_damage_is_found_and_explained(self):
+        with postern.Instance(relay={"example.com": f"127.0.0.1:{postern.free_port()}"}) as server:
+            with smtp_client.Client(server.smtp_port) as client:
+                client.hello()
+                for number in range(3):
+                    client.mail("sender@example.net", ["carol@example.com"],
+                                b"Subject: %d\r\n\r\nwaits\r\n" % number)
+            in_use = self.fsck(server)
+            self.assertEqual((in_use.status, in_use.out), (1, ""), in_use)
+            self.assertIn("stop the server first", in_use.err)
+            self.assertEqual(server.stop(), 0)
+            sound = self.fsck(server)
+            self.assertEqual((sound.status, sound.err), (0, ""), sound)
+            self.assertIn("sound: 3 messages", sound.out)
+            segment = next(server.directory.glob("**/*.seg"))
+            octets = bytearray(segment.read_bytes())
+            octets[octets.index(b"Subject: 1")] ^= 1
+            segment.write_bytes(octets)
+            damaged = self.fsck(server)
+            self.assertEqual(damaged.status, 1, damaged)
+            self.assertRegex(damaged.out, r"damage: log/000000000001.seg at octet \d+: ")
+            self.assertIn("is not whole", damaged.out)
+            told = self.fsck(server, "--json", segment.parent.parent).json
+            self.assertTrue(told[0]["damaged"])
+
+
 class Completion(ToolCase):
 
     quick = True

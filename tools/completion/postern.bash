@@ -24,7 +24,7 @@ _postern() {
     check/*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     explain/) _postern_words "$(postern explain 2>/dev/null)" ;;
     why/) _postern_ids "--json" ;;
-    queue/) _postern_words "list show hold release requeue delete flush destinations" ;;
+    queue/) _postern_words "list show hold release requeue delete flush destinations fsck" ;;
     queue/list) _postern_words "--state --sender --recipient --limit --json" ;;
     queue/show) _postern_ids "--content --json" ;;
     queue/hold | queue/release | queue/requeue | queue/delete) _postern_ids "--all --reason --json" ;;

@@ -38,5 +38,7 @@ struct ActOptions {
 };
 int QueueAct(const Common& common, protocol::admin::Verb verb, const ActOptions& options);
 int QueueDestinations(const Common& common);
+// `directories` empty: those of the configuration. kFailed: damage was found.
+int QueueFsck(const Common& common, std::vector<std::string> directories);
 
 }  // namespace postern::tool

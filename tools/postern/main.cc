@@ -20,6 +20,7 @@ struct Typed {
   std::string file;
   std::string key;
   std::string id;
+  std::vector<std::string> directories;
   bool content = false;
   ListOptions list;
   ActOptions act;
@@ -84,6 +85,9 @@ void AddQueueCommands(CLI::App& app, Typed& typed) {
   AddAct(*queue, typed, "flush", "try everything again now", Verb::kFlush);
   queue->add_subcommand("destinations", "next hops, their windows and what failed there")
       ->callback([&] { typed.status = QueueDestinations(typed.common); });
+  CLI::App* fsck = queue->add_subcommand("fsck", "what is wrong with a spool that no server uses");
+  fsck->add_option("DIR", typed.directories, "the spool (default: those of the configuration)");
+  fsck->callback([&] { typed.status = QueueFsck(typed.common, typed.directories); });
 }
 
 // The innermost command that was typed.
