@@ -1,5 +1,9 @@
 // The configuration's text: whatever it is, Parse gives settings or problems with places, and
 // settings hold only absolute paths and are the same when read again.
+//
+// Covers: common/config/parse.cc common/config/toml_reader.cc common/config/convert.cc
+// Covers: common/config/units.cc common/config/check.cc common/config/next_hop.cc
+// Covers: common/config/suggest.cc
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>

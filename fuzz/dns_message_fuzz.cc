@@ -1,5 +1,8 @@
 // A DNS response from a stranger: reading it never crashes, what was read is written and read the
 // same again, names survive their text form, and every answer drawn from it keeps its bounds.
+//
+// Covers: common/dns/message.cc common/dns/name.cc common/dns/record.cc common/dns/answer.cc
+// Covers: common/dns/mx.cc
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>

@@ -5,6 +5,8 @@
 //
 // Input: an octet for edge and side, then pieces: an octet of what (kPiece*), an octet of length,
 // the piece.
+//
+// Covers: common/ipc/channel.cc common/ipc/frame.cc common/ipc/conversation.cc
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>

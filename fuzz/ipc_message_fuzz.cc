@@ -1,6 +1,8 @@
 // A payload from a compromised sibling, as every message of every edge: what decodes keeps its
 // bounds and is encoded to the same octets, so that there is one way to say a thing; frame headers
 // likewise. The first octet picks the message, the rest is its payload.
+//
+// Covers: common/ipc/codec.h common/ipc/frame.cc
 #include <cstdint>
 #include <cstdlib>
 #include <string>

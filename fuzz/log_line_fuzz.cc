@@ -1,5 +1,7 @@
 // The reader of log lines: any bytes give a record or an error, and a record written again reads
 // the same.
+//
+// Covers: common/log/reader.cc common/log/timestamp.cc
 #include <cstdint>
 #include <string>
 #include <string_view>

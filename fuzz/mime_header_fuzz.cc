@@ -1,5 +1,7 @@
 // Header sections: the scanner sees the same however the message is cut, and agrees with the
 // splitter; editing keeps every other octet.
+//
+// Covers: common/mime/header_edit.cc common/mime/header_field.cc common/mime/header_scanner.cc
 #include <algorithm>
 #include <cstdint>
 #include <string>

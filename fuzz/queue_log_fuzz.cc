@@ -5,6 +5,8 @@
 // Input: an octet of how. 0: the rest is the file. Otherwise records, each an octet of type, of
 // queue id and of length, and the body; sealed with an index if bit 1 is set, with bit 2 the octets
 // after the last record are kept as the torn tail.
+//
+// Covers: daemons/qmgr/store_recovery.cc daemons/qmgr/records.cc
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>

@@ -1,6 +1,8 @@
 // Octets of the queue's log as a record of every type: what decodes is encoded to the same octets;
 // what a record's header says is bounded; and a record made of them is whole exactly as it was
 // made. The first octet picks the type.
+//
+// Covers: daemons/qmgr/records.cc
 #include <cstdint>
 #include <cstdlib>
 #include <string>

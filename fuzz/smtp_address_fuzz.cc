@@ -1,4 +1,6 @@
 // Addresses and paths: what parses prints, and what is printed parses to the same value.
+//
+// Covers: common/smtp/address.cc common/smtp/domain.cc common/smtp/xtext.cc
 #include <cstdint>
 #include <string>
 #include <string_view>

@@ -1,5 +1,7 @@
 // Command lines: any bytes are a command or an error with a reason, and what was parsed holds to
 // the limits and prints as it parses.
+//
+// Covers: common/smtp/command.cc
 #include <cstdint>
 #include <string_view>
 

@@ -1,5 +1,7 @@
 // Lines and content: nothing depends on how the bytes are cut; only CRLF . CRLF ends a message;
 // what is sent on is one message, to the strictest reader and to the most lenient.
+//
+// Covers: common/smtp/dot_stream.cc common/smtp/line_splitter.cc common/smtp/plain_run.cc
 #include <algorithm>
 #include <cstdint>
 #include <string>

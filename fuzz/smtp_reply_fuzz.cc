@@ -1,5 +1,7 @@
 // Replies of remote servers: the same replies however the bytes are cut, all bounded; and what we
 // write reads back.
+//
+// Covers: common/smtp/reply_parser.cc common/smtp/reply.cc
 #include <cstdint>
 #include <string>
 #include <string_view>

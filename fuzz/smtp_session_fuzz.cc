@@ -3,6 +3,8 @@
 //
 // Input: how the octets are cut and what fails, then what the client sends. A patient client waits
 // for the greeting and behind EHLO, HELO and DATA.
+//
+// Covers: daemons/smtpd/session.cc daemons/smtpd/session_content.cc
 #include <algorithm>
 #include <cstdint>
 #include <string>
