@@ -18,7 +18,7 @@ const Setting kQueue[] = {
     {POSTERN_SETTING(queue.segment_octets), .kind = Kind::kSize, .fallback = "64MiB", .low = "1MiB",
      .high = "1GiB", .reload = Reload::kRestart, .example = "128MiB",
      .help = "The size of one segment of the log; each is reserved on the disk as a whole."},
-    {POSTERN_SETTING(queue.reserve_octets), .kind = Kind::kSize, .fallback = "64MiB", .low = "0B",
+    {POSTERN_SETTING(queue.reserve_octets), .kind = Kind::kSize, .fallback = "64MiB", .low = "4MiB",
      .high = "1TiB", .reload = Reload::kRestart, .example = "1GiB",
      .help = "With less free space than this on the disk new mail is refused with 452, so that "
              "what is queued can still be delivered and recorded."},

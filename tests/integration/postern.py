@@ -67,13 +67,15 @@ class Instance:
     """One server under `directory`; without one, under a fresh directory that close() removes.
 
     domains, users, relay_for: lists; relay: {domain: "host:port"}; settings: {key: value};
-    io: "auto", "uring" or "epoll" (or POSTERN_TEST_IO of the environment). The ports stay the same
+    io: "auto", "uring" or "epoll" (or POSTERN_TEST_IO of the environment); prefix: a command that
+    starts the server's command, such as prlimit. The ports stay the same
     over start(), stop() and start() again. Usable in a `with` statement, which starts it.
     """
 
     def __init__(self, directory=None, *, domains=("example.org",), users=("alice", "bob"),
                  relay=None, relay_for=(), smarthost=None, dns=None, retry=None, io=None,
-                 settings=None, listeners=1):
+                 settings=None, listeners=1, prefix=()):
+        self.prefix = prefix
         self.owns_directory = directory is None
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="postern-it-"))
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -121,7 +123,7 @@ class Instance:
             self.process.stdout.close()
         with open(self.output_path, "ab") as sink:
             self.process = subprocess.Popen(
-                [str(BUILD / "tools" / "postern-instance"), str(self.directory), *self.arguments],
+                [*self.prefix, str(BUILD / "tools" / "postern-instance"), str(self.directory), *self.arguments],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=sink)
         self._await_ready()
         return self
