@@ -64,7 +64,7 @@ std::expected<std::vector<Parameter>, CommandError> SplitParameters(std::string_
     const auto known = [&](char c) {
       return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
     };
-    if (parameter.keyword.empty() ||
+    if (parameter.keyword.empty() || parameter.keyword.front() == '-' ||
         !std::all_of(parameter.keyword.begin(), parameter.keyword.end(), known)) {
       return Error(Kind::kParameterSyntax, "a parameter's keyword is malformed");
     }

@@ -200,6 +200,8 @@ TEST(Mail, UnknownAndUnofferedParameters) {
   ExpectBad("MAIL FROM:<> NOTIFY=NEVER", Kind::kUnknownParameter);
   ExpectBad("MAIL FROM:<> =1", Kind::kParameterSyntax);
   ExpectBad("MAIL FROM:<> A_B=1", Kind::kParameterSyntax);
+  ExpectBad("MAIL FROM:<> -A=1", Kind::kParameterSyntax);
+  ExpectBad("MAIL FROM:<> A-=1", Kind::kUnknownParameter);
   ExpectBad("MAIL FROM:<> FOO=a\x01", Kind::kParameterSyntax);
   ExpectBad("MAIL FROM:<> SIZE=1", Kind::kParameterNotAllowed, {.extended = false});
   ExpectBad("MAIL FROM:<> SIZE=1", Kind::kParameterNotAllowed, {.size_offered = false});
