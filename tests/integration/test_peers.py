@@ -1,7 +1,6 @@
 """Other people's programs as senders and as next hops: Postfix, Dovecot's LMTP, swaks, smtplib."""
 import os
 import pathlib
-import re
 import shutil
 import smtplib
 import socket
@@ -10,6 +9,7 @@ import tempfile
 import unittest
 
 import postern
+import postfix_server
 
 MESSAGE = "Subject: {}\r\nFrom: <a@client.example>\r\nTo: <x@example.org>\r\n\r\nline one\r\n.dot\r\n\xe4\xf6\r\nend\r\n"
 
@@ -40,28 +40,13 @@ class WithDirectory(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.directory, True)
 
     def postfix(self, settings):
-        """Debian's Postfix with a configuration, queue and port of its own."""
-        program, = need("postfix")
-        if os.geteuid() != 0:
-            self.skipTest("Postfix starts as root only")
-        port = postern.free_port()
-        config, queue, data = (self.directory / name for name in ("etc", "queue", "data"))
-        for path in (config, queue, data):
-            path.mkdir()
-        shutil.chown(data, "postfix", "postfix")
-        (config / "main.cf").write_text(
-            f"compatibility_level = 3.6\nmyhostname = postfix.example\nqueue_directory = {queue}\ndata_directory = {data}\n"
-            "inet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nmynetworks = 127.0.0.0/8\nalias_maps =\nalias_database =\n"
-            f"maillog_file = {self.directory}/postfix.log\nmaillog_file_prefixes = {self.directory}\nmydestination =\n" + settings)
-        services = pathlib.Path("/usr/share/postfix/master.cf.dist").read_text()
-        services = re.sub(r"^smtp      inet  n       -       y", f"127.0.0.1:{port} inet  n       -       n", services, flags=re.M)
-        services = re.sub(r"^(\S+\s+\S+\s+\S+\s+\S+\s+)y", r"\1n", services, flags=re.M)
-        (config / "master.cf").write_text(services + "postlog   unix-dgram n  -       n       -       1       postlogd\n")
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        subprocess.run([program, "-c", config, "start"], check=True, **quiet)
-        self.addCleanup(subprocess.run, [program, "-c", config, "stop"], **quiet)
-        wait_for_port(port)
-        return port
+        """The port of a Postfix of our own."""
+        if postfix_server.missing():
+            self.skipTest(postfix_server.missing())
+        server = postfix_server.Postfix(self.directory, settings)
+        self.addCleanup(server.stop)
+        server.start()
+        return server.port
 
 
 class PostfixPeer(WithDirectory):
