@@ -78,16 +78,16 @@ class Closed(Exception):
 
 def unread_octets(client):
     """How much of what was sent the server has not read; None where that cannot be known."""
-    _, port = client.socket.getpeername()[:2]
-    _, ours = client.socket.getsockname()[:2]
-    if client.socket.family == socket.AF_INET and client.socket.getpeername()[0] == "127.0.0.1":
-        ends = f":{port:04X}", f":{ours:04X}"
-        for line in pathlib.Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]:
-            fields = line.split()
-            if fields[1].endswith(ends[0]) and fields[2].endswith(ends[1]):
-                return int(fields[4].partition(":")[2], 16)
-        return None
-    try:  # not acknowledged yet: the most that can be seen from afar
+    try:
+        host, port = client.socket.getpeername()[:2]
+        if host == "127.0.0.1":  # the server's end is on this machine, and in this table
+            ends = f":{port:04X}", f":{client.socket.getsockname()[1]:04X}"
+            for line in pathlib.Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]:
+                fields = line.split()
+                if fields[1].endswith(ends[0]) and fields[2].endswith(ends[1]):
+                    return int(fields[4].partition(":")[2], 16)
+            return None
+        # Not acknowledged yet: the most that can be seen from afar.
         return struct.unpack("i", fcntl.ioctl(client.socket, termios.TIOCOUTQ, b"\0" * 4))[0]
     except OSError:
         return None

@@ -87,7 +87,7 @@ class Sink:
             self.commands.append(command)
             verb = command.split(" ")[0].split(":")[0].upper()
             if verb == "QUIT":
-                self._say(stream, "221 bye")
+                self._say(stream, "221 2.0.0 bye")
                 return
             answer = self._answer(verb, command)
             if verb in ("EHLO", "LHLO") and not answer:
