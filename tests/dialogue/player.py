@@ -2,22 +2,20 @@
 import concurrent.futures
 import dataclasses
 import errno
-import fcntl
 import itertools
 import os
 import pathlib
 import re
 import secrets
 import socket
-import struct
 import sys
-import termios
 import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
 import smtp_client  # noqa: E402  pylint: disable=wrong-import-position
 
+import receive_queue  # noqa: E402  pylint: disable=wrong-import-position
 import script  # noqa: E402  pylint: disable=wrong-import-position
 
 OK, ALSO, DIFFERS, SKIPPED = "ok", "also", "DIFFERS", "skipped"
@@ -76,30 +74,13 @@ class Closed(Exception):
     """The server closed the connection behind its last answer, and might; its argument: OK or ALSO."""
 
 
-def unread_octets(client):
-    """How much of what was sent the server has not read; None where that cannot be known."""
-    try:
-        host, port = client.socket.getpeername()[:2]
-        if host == "127.0.0.1":  # the server's end is on this machine, and in this table
-            ends = f":{port:04X}", f":{client.socket.getsockname()[1]:04X}"
-            for line in pathlib.Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]:
-                fields = line.split()
-                if fields[1].endswith(ends[0]) and fields[2].endswith(ends[1]):
-                    return int(fields[4].partition(":")[2], 16)
-            return None
-        # Not acknowledged yet: the most that can be seen from afar.
-        return struct.unpack("i", fcntl.ioctl(client.socket, termios.TIOCOUTQ, b"\0" * 4))[0]
-    except OSError:
-        return None
-
-
 def send_cut(client, octets, cut):
     """Sends in pieces, each when the one before has been read, so that the server meets the cut."""
     pieces = [octets[:cut], octets[cut:]] if cut > 0 else [octets[i:i + 1] for i in range(len(octets))]
     for number, piece in enumerate(pieces):
         if number and piece:
             deadline = time.monotonic() + UNREAD_SECONDS
-            while unread_octets(client) and time.monotonic() < deadline:
+            while receive_queue.unread_octets(client.socket) and time.monotonic() < deadline:
                 os.sched_yield()
         client.send(piece)
 
