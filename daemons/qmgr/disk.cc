@@ -19,6 +19,8 @@ namespace postern::qmgr {
 namespace {
 
 constexpr mode_t kFileMode = 0600;
+// Files (inodes) kept for segments with what becomes of old mail: with fewer there is no room.
+constexpr uint64_t kReserveFiles = 32;
 
 class SpoolFile final : public DiskFile {
  public:
@@ -92,6 +94,7 @@ class Spool final : public Disk {
   absl::StatusOr<uint64_t> FreeOctets() override {
     struct statfs about;
     if (::fstatfs(directory_.get(), &about) < 0) return ErrnoStatus(errno, "statfs of the spool");
+    if (about.f_files > 0 && about.f_ffree < kReserveFiles) return 0;
     return static_cast<uint64_t>(about.f_bavail) * static_cast<uint64_t>(about.f_bsize);
   }
 

@@ -40,6 +40,7 @@ class Disk {
   // Makes creations and removals in "log" or "content" durable.
   virtual io::Task<absl::Status> SyncDirectory(const std::string& directory) = 0;
   virtual absl::StatusOr<std::vector<std::string>> List(const std::string& directory) = 0;
+  // 0 also when the file system can hold hardly any more files.
   virtual absl::StatusOr<uint64_t> FreeOctets() = 0;
 };
 

@@ -320,6 +320,10 @@ io::Task<void> Intake::WriteFile(uint32_t id, std::shared_ptr<Stream> stream) {
 }
 
 io::Task<absl::Status> Intake::WriteFileUntilEnd(uint32_t id, Stream& stream) {
+  // Asked anew: since the stream began others may have taken the last files there were to have.
+  CO_ASSIGN_OR_RETURN(const uint64_t free, queue_.disk().FreeOctets());
+  if (free < queue_.settings().queue.reserve_octets)
+    co_return ResourceExhausted("the spool is full");
   CO_ASSIGN_OR_RETURN(stream.file,
                       co_await queue_.disk().Create(ContentName(stream.submit.queue_id), 0));
   stream.file_made = true;

@@ -375,7 +375,8 @@ bool Store::HasRoomFor(uint64_t octets) {
     const absl::StatusOr<uint64_t> free = disk_.FreeOctets();
     free_octets_ = free.ok() ? *free : 0;
   }
-  if (free_octets_ >= options_.reserve_octets + octets) return true;
+  // As MakeRoom will see it: a fresh segment takes some room of its own.
+  if (free_octets_ >= options_.reserve_octets + kSmallSegmentOctets + octets) return true;
   const auto current = segments_.find(current_);
   return current != segments_.end() &&
          current->second.used + octets + index_.size() + pending_octets_ + 4096 <=

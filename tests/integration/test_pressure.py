@@ -127,7 +127,7 @@ class FullDisk(unittest.TestCase):
     def fill_and_relieve(self, server, content):
         before = all_daemons(server)
         # The small ones fill what is too little for a large one.
-        for octets in (content, b"Subject: small\r\n\r\n" + (b"x" * 998 + b"\r\n") * 3):
+        for octets in (content, b"Subject: small\r\n\r\n" + (b"x" * 998 + b"\r\n") * 3, b"Subject: tiny\r\n\r\n"):
             for sent in range(2000):
                 reply = send(server.smtp_port, "carol@example.com", octets)
                 if reply.code != 250:
@@ -151,7 +151,7 @@ class FullDisk(unittest.TestCase):
 
     def test_no_room_for_files(self):
         # Large messages are files of their own: there are a few inodes more than the queue needs itself.
-        server = self.start("size=64m,nr_inodes=20", {"queue.inline_octets": "4KiB"})
+        server = self.start("size=64m,nr_inodes=60", {"queue.inline_octets": "4KiB"})
         self.fill_and_relieve(server, b"Subject: file\r\n\r\n" + (b"x" * 998 + b"\r\n") * 20)
 
 

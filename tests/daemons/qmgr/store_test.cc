@@ -149,10 +149,11 @@ TEST(Store, AFullDiskRefusesNewMailAndTakesItAgainWhenThereIsRoom) {
 TEST(Store, RoomIsRefusedBelowTheReserveAndNotAtIt) {
   FaultyDisk disk;
   const auto life = [&](Store& store) -> io::Task<absl::Status> {
-    disk.SetFree(kSmall.reserve_octets + 5000);
+    constexpr uint64_t kFull = kSmall.reserve_octets + (1u << 20);  // and a small segment
+    disk.SetFree(kFull + 5000);
     EXPECT_TRUE(store.HasRoomFor(5000));
     EXPECT_FALSE(store.HasRoomFor(5001));
-    disk.SetFree(kSmall.reserve_octets + 6000);
+    disk.SetFree(kFull + 6000);
     EXPECT_FALSE(store.HasRoomFor(6000)) << "asked once a second";
     IgnoreStatus(co_await io::Sleep(io::Loop::Current().After(absl::Milliseconds(1001))), "time");
     EXPECT_TRUE(store.HasRoomFor(6000));
