@@ -122,6 +122,7 @@ Value FromText(const Setting& setting, std::string_view text) {
     case Kind::kDomainPatterns:
     case Kind::kPaths:
     case Kind::kNames:
+    case Kind::kChoices:
       return ListFrom(text);
     case Kind::kRoutes:
       return RoutesFrom(text);
@@ -158,6 +159,8 @@ std::string_view KindName(Kind kind) {
       return "a mail address or an account";
     case Kind::kChoice:
       return "one of a few words";
+    case Kind::kChoices:
+      return "a list of words";
     case Kind::kAddresses:
       return "a list of address:port";
     case Kind::kNetworks:

@@ -24,6 +24,7 @@ std::string Defaults(const Setting& setting) {
 
 // "a size ..., 64KiB to 2GiB" or "one of auto, uring, epoll".
 std::string Takes(const Setting& setting) {
+  if (setting.kind == Kind::kChoices) return "a list, of " + WordsOf(setting);
   if (!setting.choices.empty()) return "one of " + WordsOf(setting);
   std::string takes(KindName(setting.kind));
   if (const std::string range = RangeOf(setting); !range.empty()) takes += ", " + range;

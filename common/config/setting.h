@@ -25,6 +25,7 @@ enum class Kind {
   kPath,            // a file; relative to root
   kMailbox,         // a user or user@domain, or nothing
   kChoice,          // one of a few words
+  kChoices,         // a list of such
   kAddresses,       // a list of address:port
   kNetworks,        // a list of address/prefix
   kDomains,         // a list of domains

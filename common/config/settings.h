@@ -127,6 +127,8 @@ struct Log {  // [log]
 struct Master {  // [master]
   absl::Duration stop_timeout;
   absl::Duration restart_delay_longest;
+  std::vector<std::string>
+      allow_missing;  // layers of the confinement, as sandbox/missing.h names them
   uint32_t uid_base =
       0;  // instance started as root: the daemons' uids are uid_base+0, +1, ...; 0: named users
 };

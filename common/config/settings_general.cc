@@ -7,6 +7,9 @@ constexpr std::string_view kIoBackends[] = {"auto", "uring", "epoll"};
 constexpr std::string_view kResolverModes[] = {"unbound", "system"};
 constexpr std::string_view kLogTargets[] = {"file", "journald", "syslog", "stderr"};
 constexpr std::string_view kLogFormats[] = {"plain", "json"};
+// As sandbox/missing.h names them; a test compares.
+constexpr std::string_view kLayers[] = {"namespaces", "mdwe", "landlock", "landlock-network",
+                                        "landlock-scopes"};
 constexpr std::string_view kLogLevels[] = {"debug", "info", "notice", "warning", "error"};
 
 const Setting kTop[] = {
@@ -88,6 +91,13 @@ const Setting kMaster[] = {
      .low = "100ms", .high = "1h", .example = "10s",
      .help = "A process that dies is started anew at once; one that keeps dying after a delay that "
              "doubles up to this one."},
+    {POSTERN_SETTING(master.allow_missing), .kind = Kind::kChoices, .choices = kLayers,
+     .reload = Reload::kRestart, .example = "mdwe, landlock-network",
+     .help = "Layers of the processes' confinement that may be missing. One that the kernel or a "
+             "container does not give ends the start otherwise, with its name and what would give "
+             "it; one that is listed here and missing is logged at each start of a process and "
+             "shown by postern ps. landlock-network and landlock-scopes are parts of newer "
+             "versions of landlock."},
     {POSTERN_SETTING(master.uid_base), .kind = Kind::kCount, .unit = "", .fallback = "0",
      .low = "1000", .high = "4294900000",
      .zero = "the users of the package, postern-smtpd and so on", .reload = Reload::kRestart,

@@ -114,6 +114,8 @@ class Storer {
         return OptionalText(ParseMailbox);
       case Kind::kChoice:
         return Choice();
+      case Kind::kChoices:
+        return List<std::string>([this](std::string_view text) { return ParseChoice(text); });
       case Kind::kAddresses:
         return List<SocketAddress>(ParseAddress);
       case Kind::kNetworks:
@@ -227,15 +229,25 @@ class Storer {
     Edit<std::string>() = *std::move(parsed);
   }
 
+  std::string QuotedChoices() const {
+    std::string words;
+    for (const std::string_view choice : setting_.choices)
+      words.append(words.empty() ? "\"" : ", \"").append(choice).append("\"");
+    return words;
+  }
+
+  Parsed<std::string> ParseChoice(std::string_view text) const {
+    if (std::ranges::find(setting_.choices, text) != setting_.choices.end())
+      return std::string(text);
+    return Malformed("it must be one of " + QuotedChoices());
+  }
+
   void Choice() {
     if (!Has(Value::Type::kText)) return;
     const auto found = std::find(setting_.choices.begin(), setting_.choices.end(), value_.text);
     if (found == setting_.choices.end()) {
-      std::string words;
-      for (const std::string_view choice : setting_.choices)
-        words.append(words.empty() ? "\"" : ", \"").append(choice).append("\"");
       report_.Complain(value_.at, Key() + " is \"" + Escaped(value_.text, 80) +
-                                      "\"; it must be one of " + words);
+                                      "\"; it must be one of " + QuotedChoices());
       return;
     }
     std::get<ChoiceField>(setting_.field)
