@@ -1,10 +1,13 @@
 #include "daemons/deliver/maildir.h"
 
 #include <fcntl.h>
-#include <unistd.h>
+#include <sys/random.h>
 
+#include <array>
+#include <charconv>
 #include <utility>
 
+#include "common/base/check.h"
 #include "common/io/file.h"
 #include "common/io/loop.h"
 #include "daemons/deliver/directory_sync.h"
@@ -16,12 +19,22 @@ namespace {
 // its own, and a mailbox left half-way would be worse than a late answer.
 constexpr io::Deadline kNever = io::Deadline::Never();
 
+// 64 bits in hexadecimal.
+std::string RandomWord() {
+  uint64_t number;
+  CHECK(::getrandom(&number, sizeof number, 0) == sizeof number);
+  std::array<char, 16> digits;
+  const auto [end, error] = std::to_chars(digits.begin(), digits.end(), number, 16);
+  return std::string(digits.begin(), end);
+}
+
 class Maildir final : public Mailbox {
  public:
   Maildir(UniqueFd directory, UniqueFd fresh, std::string host)
       : directory_(std::move(directory)),
         new_(std::move(fresh)),
         host_(std::move(host)),
+        random_(RandomWord()),
         sync_(new_.get()) {
     // They have meanings in the names of a Maildir.
     for (char& c : host_) {
@@ -81,16 +94,17 @@ class Maildir final : public Mailbox {
     co_return absl::OkStatus();
   }
 
-  // time.MmicrosPpidQcounter.host
+  // time.MmicrosRrandomQcounter.host: every process of ours is 1 in its own PID namespace, so the
+  // number that tells them apart is a random one.
   std::string UniqueName(io::Loop& loop) {
     const int64_t us = absl::ToUnixMicros(loop.WallTime());
-    return StrCat(us / 1'000'000, ".M", us % 1'000'000, 'P', ::getpid(), 'Q', ++counter_, '.',
-                  host_);
+    return StrCat(us / 1'000'000, ".M", us % 1'000'000, 'R', random_, 'Q', ++counter_, '.', host_);
   }
 
   UniqueFd directory_;
   UniqueFd new_;
   std::string host_;
+  const std::string random_;
   DirectorySync sync_;
   uint64_t counter_ = 0;
 };
