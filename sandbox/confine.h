@@ -1,7 +1,8 @@
 // sandbox/confine.h — putting a profile in force, in the order that each step needs (README.md).
 //
 // Every function ends in a status that names the layer which failed; the caller ends the process
-// then.
+// then, unless the layer may be missing (missing.h). First of all come the namespaces
+// (namespaces.h).
 #pragma once
 
 #include <sys/types.h>
@@ -24,13 +25,35 @@ struct Identity {
 //    is, and gives up its capabilities.
 absl::Status DropIdentity(const Identity& identity);
 
-// 2. No new privileges, not dumpable (siblings of the same uid cannot look in), no writable and
-//    executable memory, no core.
+// While it lives, files are opened and made as `identity`, without capabilities; nothing is changed
+// without `drop`. Groups are gone for good. Destroyed, the process is root again.
+class BorrowedIdentity {
+ public:
+  static absl::StatusOr<BorrowedIdentity> Take(const Identity& identity);
+  BorrowedIdentity(BorrowedIdentity&& other) noexcept;
+  BorrowedIdentity& operator=(BorrowedIdentity&&) = delete;
+  ~BorrowedIdentity();
+
+ private:
+  explicit BorrowedIdentity(bool taken) : taken_(taken) {}
+  bool taken_;
+};
+
+// 2. No new privileges, not dumpable: siblings of the same uid cannot look in.
 absl::Status HardenProcess();
+
+// The same order: memory that was writable never becomes executable (MDWE).
+// Errors: kInvalidArgument  the kernel does not know it (before Linux 6.3)
+absl::Status RefuseExecGain();
 
 // 3. The file system and TCP as the profile's grants say, signals and abstract sockets closed.
 //    Sets `abi` to the kernel's Landlock version.
 absl::Status EnterLandlock(const Profile& profile, int& abi);
+
+// The parts that came later: whether a Landlock of that version knows TCP ports, and whether it
+// keeps signals and abstract sockets inside.
+inline constexpr int kLandlockNetworkAbi = 4;
+inline constexpr int kLandlockScopesAbi = 6;
 
 // 4. While the ring is still disabled: the list of operations. Operations the kernel does not know
 //    would make it refuse the whole list and then enable an open ring, so they are probed first.
@@ -46,7 +69,7 @@ absl::Status Seal(const Profile& profile, int registered_ring_index);
 
 // "ids no_new_privs undumpable mdwe landlock:7 ring:15 rlimits:3 seccomp:31": what is in force, for
 // `postern ps`. Asks the kernel, so it comes before Seal, whose filter forbids the question; its
-// two last words say what Seal is about to do.
+// two last words say what Seal is about to do. A `landlock_abi` of 0: there is none.
 std::string DescribeLayers(const Profile& profile, const Identity& identity, int landlock_abi);
 
 // The compiled filter (struct sock_filter array), for tests.

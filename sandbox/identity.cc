@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "sandbox/confine.h"
 #include "sandbox/constants.h"
@@ -20,6 +21,13 @@ absl::Status ClearBoundingSet() {
     }
   }
   return absl::OkStatus();
+}
+
+bool HasCapability(int capability) {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  __user_cap_data_struct sets[2]{};
+  return ::syscall(SYS_capget, &header, sets) == 0 &&
+         (sets[capability / 32].effective >> (capability % 32) & 1) != 0;
 }
 
 absl::Status ClearCapabilities() {
@@ -53,7 +61,11 @@ absl::Status CheckDropped(const Identity& identity) {
 absl::Status DropIdentity(const Identity& identity) {
   // TODO(identity): refuse to stay root here, once the tests that start a daemon as root name an
   // identity.
-  if (!identity.drop) return ClearCapabilities();
+  if (!identity.drop) {
+    // Whoever is in a user namespace of his own has all of them there.
+    if (HasCapability(CAP_SETPCAP)) RETURN_IF_ERROR(ClearBoundingSet());
+    return ClearCapabilities();
+  }
   if (identity.uid == 0 || identity.gid == 0)
     return InvalidArgument("ids: a daemon must not run as root");
   RETURN_IF_ERROR(ClearBoundingSet());
@@ -66,12 +78,31 @@ absl::Status DropIdentity(const Identity& identity) {
   return CheckDropped(identity);
 }
 
+absl::StatusOr<BorrowedIdentity> BorrowedIdentity::Take(const Identity& identity) {
+  if (!identity.drop) return BorrowedIdentity(false);
+  if (::setgroups(0, nullptr) < 0) return ErrnoStatus(errno, "ids: setgroups");
+  if (::setegid(identity.gid) < 0) return ErrnoStatus(errno, "ids: setegid ", identity.gid);
+  BorrowedIdentity borrowed(true);
+  if (::seteuid(identity.uid) < 0) return ErrnoStatus(errno, "ids: seteuid ", identity.uid);
+  return borrowed;
+}
+
+BorrowedIdentity::BorrowedIdentity(BorrowedIdentity&& other) noexcept
+    : taken_(std::exchange(other.taken_, false)) {}
+
+// Both were root's before, so this can only fail by a filter; then less can be done, never more.
+BorrowedIdentity::~BorrowedIdentity() {
+  if (taken_ && (::seteuid(0) < 0 || ::setegid(0) < 0)) ::_exit(1);
+}
+
 absl::Status HardenProcess() {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return ErrnoStatus(errno, "no_new_privs");
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) return ErrnoStatus(errno, "dumpable");
-  // Linux 6.3; the seccomp rules on PROT_EXEC say the same of older ones.
-  if (::prctl(kSetMdwe, kMdweRefuseExecGain, 0, 0, 0) < 0 && errno != EINVAL)
-    return ErrnoStatus(errno, "mdwe");
+  return absl::OkStatus();
+}
+
+absl::Status RefuseExecGain() {
+  if (::prctl(kSetMdwe, kMdweRefuseExecGain, 0, 0, 0) < 0) return ErrnoStatus(errno, "mdwe: prctl");
   return absl::OkStatus();
 }
 

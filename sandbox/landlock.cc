@@ -57,20 +57,24 @@ absl::Status AllowPath(int ruleset, const PathGrant& grant, uint64_t known) {
 
 absl::Status EnterLandlock(const Profile& profile, int& abi) {
   abi = static_cast<int>(::syscall(kCreateRuleset, nullptr, 0, kVersionFlag));
-  if (abi < 0) return ErrnoStatus(errno, "landlock: not offered by this kernel");
+  if (abi < 0) {
+    const int error = errno;
+    abi = 0;
+    return ErrnoStatus(error, "landlock: not offered by this kernel");
+  }
   RulesetAttributes attributes{};
   attributes.handled_access_fs = FsRights(abi);
-  if (abi >= 4) attributes.handled_access_net = kBindTcp | kConnectTcp;
-  if (abi >= 6) attributes.scoped = kScopeAbstractSockets | kScopeSignals;
-  const size_t size = abi >= 6   ? sizeof attributes
-                      : abi >= 4 ? 2 * sizeof(uint64_t)
-                                 : sizeof(uint64_t);
+  if (abi >= kLandlockNetworkAbi) attributes.handled_access_net = kBindTcp | kConnectTcp;
+  if (abi >= kLandlockScopesAbi) attributes.scoped = kScopeAbstractSockets | kScopeSignals;
+  const size_t size = abi >= kLandlockScopesAbi    ? sizeof attributes
+                      : abi >= kLandlockNetworkAbi ? 2 * sizeof(uint64_t)
+                                                   : sizeof(uint64_t);
   UniqueFd ruleset(static_cast<int>(::syscall(kCreateRuleset, &attributes, size, 0)));
   if (!ruleset) return ErrnoStatus(errno, "landlock: create ruleset");
   for (const PathGrant& grant : profile.paths) {
     RETURN_IF_ERROR(AllowPath(ruleset.get(), grant, attributes.handled_access_fs));
   }
-  if (abi >= 4) {
+  if (abi >= kLandlockNetworkAbi) {
     for (const uint16_t port : profile.connect_ports) {
       NetPort rule{.allowed_access = kConnectTcp, .port = port};
       if (::syscall(kAddRule, ruleset.get(), kNetPort, &rule, 0) < 0)

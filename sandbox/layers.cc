@@ -20,9 +20,10 @@ std::string DescribeLayers(const Profile& profile, const Identity& identity, int
   // -1 before Linux 6.3: the filter's rules on PROT_EXEC are all there is then.
   if (const int mdwe = ::prctl(kGetMdwe, 0, 0, 0, 0); mdwe > 0 && (mdwe & kMdweRefuseExecGain) != 0)
     layers += "mdwe ";
-  layers += "landlock:" + std::to_string(landlock_abi);
-  if (profile.backend == Backend::kUring) layers += " ring:" + std::to_string(operations.size());
-  return layers + " rlimits:" + std::to_string(profile.limits.size()) +
+  if (landlock_abi > 0) layers += "landlock:" + std::to_string(landlock_abi) + " ";
+  if (profile.backend == Backend::kUring)
+    layers += "ring:" + std::to_string(operations.size()) + " ";
+  return layers + "rlimits:" + std::to_string(profile.limits.size()) +
          " seccomp:" + std::to_string(calls.size());
 }
 

@@ -178,6 +178,21 @@ ProfileBuilder& ProfileBuilder::AllowConnectPorts(std::vector<uint16_t> ports) {
   return *this;
 }
 
+ProfileBuilder& ProfileBuilder::KeepNetwork(std::string_view why) {
+  profile_.namespaces.keep_network = true;
+  profile_.reasons.push_back("network: " + std::string(why));
+  return *this;
+}
+
+ProfileBuilder& ProfileBuilder::ShowDirectories(const std::vector<std::string>& paths,
+                                                std::string_view why) {
+  for (const std::string& path : paths) {
+    profile_.namespaces.shown.push_back({.path = path});
+    profile_.reasons.push_back(path + ": " + std::string(why));
+  }
+  return *this;
+}
+
 ProfileBuilder& ProfileBuilder::Limit(__rlimit_resource resource, uint64_t value) {
   profile_.limits.push_back({resource, value});
   return *this;

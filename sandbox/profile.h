@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/base/unique_fd.h"
+#include "sandbox/namespaces.h"
 
 namespace postern::sandbox {
 
@@ -72,6 +73,7 @@ struct Profile {
   std::vector<PathGrant> paths;
   std::vector<uint16_t> connect_ports;
   std::vector<Limit> limits;
+  Namespaces namespaces;
   std::vector<std::string> reasons;  // one a grant, for `postern` and the README's table
 };
 
@@ -113,6 +115,11 @@ class ProfileBuilder {
   ProfileBuilder& AllowFilesBelow(UniqueFd directory, uint64_t rights, std::string_view why);
   // TCP, where the kernel's Landlock knows ports (ABI 4).
   ProfileBuilder& AllowConnectPorts(std::vector<uint16_t> ports);
+  // Without this the process has no network but the sockets it is given.
+  ProfileBuilder& KeepNetwork(std::string_view why);
+  // What stays of the file system, with all below it. What a daemon opens before its confinement is
+  // shown by Service::EnterNamespaces instead.
+  ProfileBuilder& ShowDirectories(const std::vector<std::string>& paths, std::string_view why);
   ProfileBuilder& Limit(__rlimit_resource resource, uint64_t value);
   // For those who hand no file to the ring: its helper threads, which the filter cannot see, are
   // processes to this limit. Work on files needs them and would end -ECANCELED.

@@ -17,8 +17,9 @@ Profile ResolvdProfile(Backend backend, const std::vector<uint16_t>& ports);
 // `spool`: the spool directory, opened before root's powers went.
 Profile QmgrProfile(Backend backend, UniqueFd spool);
 // `ports`: of the servers that mail goes to. `unix_sockets`: a route or the smart host is an LMTP
-// socket.
-Profile SmtpcProfile(Backend backend, const std::vector<uint16_t>& ports, bool unix_sockets);
+// socket; `socket_directories` are those that hold such sockets.
+Profile SmtpcProfile(Backend backend, const std::vector<uint16_t>& ports, bool unix_sockets,
+                     const std::vector<std::string>& socket_directories = {});
 Profile LocaldProfile(Backend backend);
 // `mailbox`: the Maildir or the mbox; invalid: there is none, and no file is touched.
 Profile DeliverProfile(Backend backend, UniqueFd mailbox);

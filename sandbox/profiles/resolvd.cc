@@ -60,6 +60,7 @@ Profile ResolvdProfile(Backend backend, const std::vector<uint16_t>& ports) {
       .AllowAll({"read", "writev"}, "questions and answers over TCP")
       .AllowRing({IORING_OP_CONNECT}, "questions over TCP, in mode system")
       .AllowConnectPorts(ports)  // of TCP; Landlock knows no UDP
+      .KeepNetwork("name servers")
       .AllowNoThreadsOfTheKernel()
       .KillTheRest();
 }

@@ -4,11 +4,14 @@
 
 namespace postern::sandbox {
 
-Profile SmtpcProfile(Backend backend, const std::vector<uint16_t>& ports, bool unix_sockets) {
+Profile SmtpcProfile(Backend backend, const std::vector<uint16_t>& ports, bool unix_sockets,
+                     const std::vector<std::string>& socket_directories) {
   return ProfileBuilder("smtpc", backend)
       .AllowClientSockets(unix_sockets)
       .AllowFileReading("contents handed over by qmgr")
       .AllowConnectPorts(ports)
+      .KeepNetwork("other servers")
+      .ShowDirectories(socket_directories, "LMTP servers behind a Unix socket")
       .KillTheRest();
 }
 

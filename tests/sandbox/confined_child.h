@@ -47,6 +47,7 @@ inline int InConfinedChild(const Profile& profile, const std::function<int()>& a
     options.backend =
         profile.backend == Backend::kUring ? io::BackendKind::kUring : io::BackendKind::kEpoll;
     options.restrict_ring = [&profile](int ring) { return RestrictRing(ring, profile); };
+    IgnoreStatus(RefuseExecGain(), "before Linux 6.3 there is none");
     if (!HardenProcess().ok() || !EnterLandlock(profile, abi).ok()) return kNoLandlock;
     auto loop = io::Loop::Create(options);
     if (!loop.ok()) return kNoLoop;

@@ -91,9 +91,44 @@ TEST(Harden, WrittenMemoryNeverBecomesCode) {
   if (::prctl(kGetMdwe, 0, 0, 0, 0) < 0) GTEST_SKIP() << "before Linux 6.3 there is no MDWE";
   const int status = InChild([] {
     alignas(4096) static char page[4096];
-    if (!HardenProcess().ok()) return 1;
+    if (!RefuseExecGain().ok()) return 1;
+    if (!RefuseExecGain().ok()) return 4;  // whoever started us may have it
     if (::mprotect(page, sizeof page, PROT_READ | PROT_EXEC) == 0) return 2;
     return errno == EACCES ? 7 : 3;
+  });
+  EXPECT_TRUE(EndedWith(status, 7)) << status;
+}
+
+TEST(Harden, SaysThatTheKernelLacksWhatItLacks) {
+  const bool known = ::prctl(kGetMdwe, 0, 0, 0, 0) >= 0;
+  const int status = InChild([known] {
+    const absl::Status refused = RefuseExecGain();
+    if (!refused.ok() && !Message(refused).starts_with("mdwe: ")) return 1;
+    return refused.ok() == known ? 7 : 2;
+  });
+  EXPECT_TRUE(EndedWith(status, 7)) << status;
+}
+
+TEST(BorrowedIdentity, IsGivenBack) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can become another user";
+  const int status = InChild([] {
+    {
+      const auto borrowed =
+          BorrowedIdentity::Take({.drop = true, .uid = kNobodys, .gid = kNobodys});
+      if (!borrowed.ok() || ::geteuid() != kNobodys || ::getegid() != kNobodys) return 1;
+      if (::open("/etc/shadow", O_RDONLY) >= 0) return 2;
+      if (::getgroups(0, nullptr) != 0) return 3;
+    }
+    if (::geteuid() != 0 || ::getegid() != 0) return 4;
+    return DropIdentity({.drop = true, .uid = kNobodys, .gid = kNobodys}).ok() ? 7 : 5;
+  });
+  EXPECT_TRUE(EndedWith(status, 7)) << status;
+}
+
+TEST(BorrowedIdentity, ChangesNothingForWhoKeepsHisOwn) {
+  const int status = InChild([] {
+    const auto borrowed = BorrowedIdentity::Take({.drop = false, .uid = kNobodys, .gid = kNobodys});
+    return borrowed.ok() && ::geteuid() == ::getuid() ? 7 : 1;
   });
   EXPECT_TRUE(EndedWith(status, 7)) << status;
 }

@@ -17,7 +17,7 @@ TEST(Layers, AreThoseTheKernelSpeaksOf) {
   const int status = InChild([&] {
     const std::string before = DescribeLayers(profile, {}, 7);
     if (before.find("undumpable") != before.npos || before.find("mdwe") != before.npos) return 1;
-    if (!HardenProcess().ok()) return 2;
+    if (!HardenProcess().ok() || RefuseExecGain().ok() != mdwe) return 2;
     const std::string after = DescribeLayers(profile, {}, 7);
     const std::string wanted = std::string("no_new_privs undumpable ") + (mdwe ? "mdwe " : "") +
                                "landlock:7 rlimits:3 seccomp:24";
