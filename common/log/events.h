@@ -17,6 +17,7 @@ inline constexpr EventName kDaemonRestarting = "daemon.restarting";  // role, de
 inline constexpr EventName kDaemonCheckFailed = "daemon.check_failed";  // what: a bug of ours
 inline constexpr EventName kDaemonFailed = "daemon.failed";             // error: cannot go on
 inline constexpr EventName kSandboxEntered = "sandbox.entered";         // layers
+inline constexpr EventName kSandboxMissing = "sandbox.missing";         // layer, reason, remedy
 inline constexpr EventName kSandboxFailed = "sandbox.failed";           // layer, error
 inline constexpr EventName kServerReady = "server.ready";               // listeners
 inline constexpr EventName kListenerOpened = "listener.opened";         // address

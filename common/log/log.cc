@@ -153,6 +153,7 @@ class Logger {
     Flush();
   }
 
+  void SetPid(int pid) { pid_ = pid; }
   void SetMinimum(Severity minimum) { minimum_ = minimum; }
 
   void AfterFork(std::string_view daemon) {
@@ -273,6 +274,7 @@ void ReplaceDescriptor(UniqueFd fd) { TheLogger().Replace(std::move(fd)); }
 void Redirect(SinkKind sink, Format format, UniqueFd fd) {
   TheLogger().Redirect(sink, format, std::move(fd));
 }
+void SetPid(int pid) { TheLogger().SetPid(pid); }
 void SetMinimum(Severity minimum) { TheLogger().SetMinimum(minimum); }
 void AfterFork(std::string_view daemon) { TheLogger().AfterFork(daemon); }
 int Descriptor() { return TheLogger().Descriptor(); }

@@ -81,6 +81,10 @@ void AfterFork(std::string_view daemon);
 // The descriptor the log writes to, -1 if there is none: whoever closes all others must keep it.
 int Descriptor();
 
+// In a child that is its parent's successor, and knows its number only by being told: a PID
+// namespace of its own calls it 1.
+void SetPid(int pid);
+
 // Would a line of this severity be written? For work done only for the log's sake.
 bool Wants(Severity severity);
 

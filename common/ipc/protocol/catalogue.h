@@ -29,7 +29,7 @@ using ControlMessages =
     MessageList<control::Configure, control::EdgeEnd, control::ListenerEnd, control::ListenerGone,
                 control::LogEnd, control::Begin, control::Ready, control::Reload, control::Reloaded,
                 control::Stop, control::Ping, control::Pong, control::WantDeliver,
-                control::DeliverEnd>;
+                control::DeliverEnd, control::MapIds, control::Moved>;
 using AdminMessages =
     MessageList<admin::List, admin::Listed, admin::Show, admin::Shown, admin::ShownContent,
                 admin::Act, admin::Acted, admin::Destinations, admin::DestinationsListed,

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/ipc/frame.h"
@@ -32,6 +33,8 @@ enum Type : uint8_t {
   kWantDeliver,
   kDeliverEnd,
   kListenerGone,
+  kMapIds,
+  kMoved,
 };
 enum ControlPhase : ipc::Phase { kAsked = 1 };
 
@@ -170,12 +173,39 @@ struct ListenerGone {
 using LogEnd = Empty<Type::kLogEnd>;
 using Begin = Empty<Type::kBegin>;
 
+// Between Begin and Ready a daemon enters namespaces of its own. Both messages come with the end of
+// a pipe into which master writes its answer, since frames are for the loop to read: kOutsideDone,
+// or why not.
+inline constexpr std::string_view kOutsideDone = "done";
+inline constexpr size_t kMaxOutsideAnswer = 512;
+
+// The process `pid`, which is in a new user namespace, needs the ids of our own.
+struct MapIds {
+  static constexpr bool kHasFields = true;
+  static constexpr uint8_t kType = Type::kMapIds;
+  uint32_t pid = 0;
+  template <class V, class M>
+  static void Fields(V& v, M& m) {
+    v("pid", m.pid);
+  }
+};
+// The daemon is the process `pid` from now on; the one that was started ends.
+struct Moved {
+  static constexpr bool kHasFields = true;
+  static constexpr uint8_t kType = Type::kMoved;
+  uint32_t pid = 0;
+  template <class V, class M>
+  static void Fields(V& v, M& m) {
+    v("pid", m.pid);
+  }
+};
+
 // The daemon is confined and serves.
 struct Ready {
   static constexpr bool kHasFields = true;
   static constexpr uint8_t kType = Type::kReady;
   std::string backend;  // "uring" or "epoll"
-  std::string layers;   // "ids landlock:7 ring:14 rlimits seccomp:31"
+  std::string layers;   // "namespaces:6 ids landlock:7 ring:14 rlimits:3 seccomp:31"
   template <class V, class M>
   static void Fields(V& v, M& m) {
     v("backend", m.backend, 16);
@@ -274,6 +304,8 @@ inline constexpr std::array kRules = {
     ipc::Rule{kWantDeliver, ipc::Side::kB, ipc::In(ipc::kIdle), kAsked},
     ipc::Rule{kDeliverEnd, ipc::Side::kA, ipc::In(kAsked), ipc::kIdle, ipc::Descriptor::kOptional},
     ipc::Rule{kListenerGone, ipc::Side::kA, ipc::In(ipc::kIdle), ipc::kIdle},
+    ipc::Rule{kMapIds, ipc::Side::kB, ipc::In(ipc::kIdle), ipc::kIdle, ipc::Descriptor::kRequired},
+    ipc::Rule{kMoved, ipc::Side::kB, ipc::In(ipc::kIdle), ipc::kIdle, ipc::Descriptor::kRequired},
 };
 
 }  // namespace postern::protocol::control
