@@ -246,6 +246,7 @@ absl::Status Service::ReadStart() {
     if (static_cast<Type>(frame.type) == Type::kBegin) break;
   }
   if (settings_ == nullptr) return DataLoss("control: no configuration before Begin");
+  missing_ = sandbox::MissingLayers(settings_->master.allow_missing);
   log::Options options;
   options.sink = SinkOf(settings_->log.target);
   options.format = FormatOf(settings_->log.format);
@@ -291,44 +292,6 @@ void Service::Fail(const absl::Status& why, std::string_view stage) {
     }
   }
   std::exit(1);
-}
-
-void Service::DropIdentity() {
-  if (identity_dropped_) return;
-  identity_dropped_ = true;
-  const sandbox::Identity identity{
-      .drop = configure_.drop_ids, .uid = configure_.uid, .gid = configure_.gid};
-  if (const absl::Status dropped = sandbox::DropIdentity(identity); !dropped.ok())
-    Fail(dropped, "sandbox");
-}
-
-void Service::Confine(const sandbox::Profile& profile, io::LoopOptions options) {
-  DropIdentity();
-  int landlock_abi = 0;
-  if (const absl::Status s = sandbox::HardenProcess(); !s.ok()) Fail(s, "sandbox");
-  if (const absl::Status s = sandbox::EnterLandlock(profile, landlock_abi); !s.ok())
-    Fail(s, "sandbox");
-  options.backend =
-      backend_ == sandbox::Backend::kUring ? io::BackendKind::kUring : io::BackendKind::kEpoll;
-  options.restrict_ring = [&profile](int ring_fd) {
-    return sandbox::RestrictRing(ring_fd, profile);
-  };
-  absl::StatusOr<std::unique_ptr<io::Loop>> loop = io::Loop::Create(options);
-  if (!loop.ok()) Fail(loop.status(), "sandbox");
-  loop_ = *std::move(loop);
-  loop_->BeforeWait([](bool brief) { brief ? log::FlushAged() : log::Flush(); });
-  if (backend_ == sandbox::Backend::kUring) {
-    if (const absl::Status s = sandbox::VerifyRingRestricted(loop_->registered_ring_index());
-        !s.ok())
-      Fail(s, "sandbox");
-  }
-  layers_ = sandbox::DescribeLayers(profile, {.drop = configure_.drop_ids, .uid = 0, .gid = 0},
-                                    landlock_abi);
-  if (const absl::Status s = sandbox::Seal(profile, loop_->registered_ring_index()); !s.ok())
-    Fail(s, "sandbox");
-  log::Event(log::Severity::kInfo, log::kSandboxEntered)
-      .Str("layers", layers_)
-      .Str("io", loop_->backend_name());
 }
 
 int Service::Run(Daemon& daemon) {

@@ -22,6 +22,8 @@
 #include "common/ipc/channel.h"
 #include "common/ipc/protocol/control.h"
 #include "sandbox/confine.h"
+#include "sandbox/missing.h"
+#include "sandbox/namespaces.h"
 #include "sandbox/profile.h"
 
 namespace postern::service {
@@ -66,9 +68,17 @@ class Service {
   }
   sandbox::Backend backend() const { return backend_; }
 
-  // Becomes the role's user before the confinement, for what must be opened as that user.
+  // The role's user while the result lives, for what must be opened as that user before the
+  // confinement.
+  sandbox::BorrowedIdentity BorrowIdentity();
+  // The first layer, before the confinement: for what is opened only when nothing else can be seen
+  // any more. False: it is missing, nothing has changed, and Confine judges whether it may be.
+  // What was opened before leads to the old root still.
+  bool EnterNamespaces(const sandbox::Namespaces& namespaces);
+  // Becomes the role's user before the rest of the confinement.
   void DropIdentity();
-  // All layers of the profile, then the loop. Ends the process if any fails.
+  // All layers of the profile, then the loop. Ends the process if any fails, or is missing and may
+  // not be.
   void Confine(const sandbox::Profile& profile, io::LoopOptions options);
   io::Loop& loop() { return *loop_; }
 
@@ -91,6 +101,10 @@ class Service {
   absl::Status ReadStart();
   absl::Status TakeConfiguration(const protocol::control::Configuration& configuration);
   io::Task<absl::Status> Main(Daemon& daemon);
+  sandbox::Identity identity() const;
+  int EnterLandlock(const sandbox::Profile& profile);
+  void TellMissing();
+  std::string Layers(const sandbox::Profile& profile, int landlock_abi) const;
 
   protocol::control::Configure configure_;
   std::shared_ptr<const config::Settings> settings_;
@@ -98,6 +112,9 @@ class Service {
   std::vector<std::pair<protocol::control::ListenerEnd, UniqueFd>> listeners_;
   UniqueFd log_end_;
   sandbox::Backend backend_ = sandbox::Backend::kEpoll;
+  sandbox::MissingLayers missing_{{}};
+  bool namespaces_tried_ = false;
+  int namespaces_entered_ = 0;
   bool identity_dropped_ = false;
   bool restart_asked_ = false;
   std::string layers_;

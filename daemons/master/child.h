@@ -46,6 +46,8 @@ struct Child {
 
   enum class State { kStarting, kReady, kStopping, kDead } state = State::kDead;
   pid_t pid = 0;
+  bool moved = false;       // `pid` is the successor of what we started, in namespaces of its own
+  bool confined = false;    // it said Ready
   absl::Time since;         // for people; the last start
   io::Deadline started_at;  // the same
   io::Deadline last_pong;

@@ -32,6 +32,14 @@ class Master::ControlHandler final : public ipc::FrameHandler {
         master_.OnReady(child_, ready);
         return absl::OkStatus();
       }
+      case protocol::control::kMapIds: {
+        ASSIGN_OR_RETURN(const auto whose, ipc::DecodeFrame<protocol::control::MapIds>(frame));
+        return master_.MapIds(child_, static_cast<pid_t>(whose.pid), std::move(frame.descriptor));
+      }
+      case protocol::control::kMoved: {
+        ASSIGN_OR_RETURN(const auto moved, ipc::DecodeFrame<protocol::control::Moved>(frame));
+        return master_.OnMoved(child_, static_cast<pid_t>(moved.pid), std::move(frame.descriptor));
+      }
       case protocol::control::kWantDeliver: {
         ASSIGN_OR_RETURN(const auto want, ipc::DecodeFrame<protocol::control::WantDeliver>(frame));
         // Nobody else may have a process as some user.
@@ -53,6 +61,8 @@ absl::Status Master::Launch(Child& child) {
   ASSIGN_OR_RETURN(const std::string program, ProgramOf(child.role));
   ASSIGN_OR_RETURN(Spawned spawned, Spawn(program));
   child.pid = spawned.pid;
+  child.moved = false;
+  child.confined = false;
   child.state = Child::State::kStarting;
   child.since = absl::Now();
   child.started_at = loop_.Now();
@@ -88,6 +98,7 @@ io::Task<void> Master::RunControl(Child& child) {
 void Master::OnReady(Child& child, const protocol::control::Ready& ready) {
   if (child.state == Child::State::kStarting)
     child.state = stopping_ ? Child::State::kStopping : Child::State::kReady;
+  child.confined = true;
   child.backend = ready.backend;
   child.layers = ready.layers;
   child.last_pong = loop_.Now();

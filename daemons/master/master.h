@@ -71,6 +71,11 @@ class Master {
   io::Deadline StartWhatIsDue();
   bool AllReady() const;
 
+  // Daemons on their way into namespaces (confining.cc).
+  absl::Status CheckStillEntering(const Child& child) const;
+  absl::Status MapIds(Child& child, pid_t pid, UniqueFd answer);
+  absl::Status OnMoved(Child& child, pid_t pid, UniqueFd answer);
+
   // What a daemon gets (joining.cc).
   absl::Status SendStart(Child& child, Ends ends);
   protocol::control::Configuration ConfigurationFor(const Child& child) const;

@@ -27,7 +27,8 @@ absl::Status LimitOwn() {
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   __user_cap_data_struct sets[2]{};
   if (::syscall(SYS_capget, &header, sets) < 0) return ErrnoStatus(errno, "capget");
-  uint64_t keep = uint64_t{1} << CAP_NET_BIND_SERVICE;
+  // SETFCAP: a user namespace that knows root is given its ids only by who has it.
+  uint64_t keep = uint64_t{1} << CAP_NET_BIND_SERVICE | uint64_t{1} << CAP_SETFCAP;
   for (const int capability : kForChildren) keep |= uint64_t{1} << capability;
   for (int i = 0; i < 2; ++i) {
     const auto part = static_cast<uint32_t>(keep >> (32 * i));

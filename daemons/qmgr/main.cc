@@ -16,7 +16,9 @@ int main() {
   if (service.index() >= directories.size())
     service.Fail(InvalidArgument("no such shard"), "start");
   const std::string& path = directories[service.index()];
-  // Before root's powers go: the spool is ours, but what is above it may be closed to us.
+  // Before root's powers go: the spool is ours, but what is above it may be closed to us. And after
+  // all else is out of sight: nothing leads up from what is opened here.
+  service.EnterNamespaces({.keep_network = false, .shown = {{.path = path}}});
   absl::StatusOr<std::unique_ptr<qmgr::Disk>> disk = qmgr::OpenSpool(path);
   if (!disk.ok()) service.Fail(disk.status(), "start");
   UniqueFd spool(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));

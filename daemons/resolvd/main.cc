@@ -54,11 +54,13 @@ int RunSystem(service::Service& service) {
 #ifdef POSTERN_WITH_UNBOUND
 int RunUnbound(service::Service& service) {
   const config::Dns& dns = service.settings().dns;
-  service.DropIdentity();  // the trust anchor is read as who we will be
-  auto resolver = resolvd::UnboundResolver::Create({.servers = dns.servers,
-                                                    .trust_anchor = dns.trust_anchor,
-                                                    .insecure_domains = dns.insecure_domains,
-                                                    .cache_octets = dns.cache_octets});
+  auto resolver = [&] {
+    const auto as_us = service.BorrowIdentity();  // the trust anchor is read as who we will be
+    return resolvd::UnboundResolver::Create({.servers = dns.servers,
+                                             .trust_anchor = dns.trust_anchor,
+                                             .insecure_domains = dns.insecure_domains,
+                                             .cache_octets = dns.cache_octets});
+  }();
   if (!resolver.ok()) service.Fail(resolver.status(), "resolver");
   service.Confine(sandbox::ResolvdProfile(service.backend(), PortsOf(dns.servers)), {});
   (*resolver)->Attach(service.loop());

@@ -11,7 +11,8 @@ int main() {
   options.buffer_octets = 4096;  // replies are short
   options.buffer_count = 1024;
   const smtpc::Reach reach = smtpc::ReachOf(service.settings().outbound);
-  service.Confine(sandbox::SmtpcProfile(service.backend(), reach.ports, reach.unix_sockets),
+  service.Confine(sandbox::SmtpcProfile(service.backend(), reach.ports, reach.unix_sockets,
+                                        smtpc::DirectoriesOf(reach.socket_paths)),
                   options);
   smtpc::Smtpc daemon(service);
   return service.Run(daemon);

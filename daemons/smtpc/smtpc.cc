@@ -114,8 +114,9 @@ void Smtpc::OnEdge(const protocol::control::EdgeEnd& which, UniqueFd end) {
 
 void Smtpc::OnReload() {
   settings_ = std::make_shared<const config::Settings>(service_.settings());
-  // What a process may reach is settled when it confines itself.
-  if (!reach_.Covers(ReachOf(settings_->outbound))) service_.AskForRestart();
+  // What a process may reach is settled when it confines itself. A directory of sockets that was
+  // replaced since (its server was started anew) is seen by a new process alone.
+  if (reach_.unix_sockets || !reach_.Covers(ReachOf(settings_->outbound))) service_.AskForRestart();
 }
 
 // No new jobs: what a server has heard of comes to its end; those that still look for a server

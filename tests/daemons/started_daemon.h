@@ -26,6 +26,7 @@
 #include "common/ipc/channel.h"
 #include "common/ipc/protocol/control.h"
 #include "common/service/service.h"
+#include "tests/testing/kernel_layers.h"
 
 namespace postern::test {
 
@@ -55,7 +56,7 @@ inline protocol::control::Configure ConfigureFor(protocol::control::Role role,
   configure.configuration.base_directory = "/";
   configure.configuration.toml =
       StrCat("hostname = \"mail.example.net\"\ndomains = [\"example.org\"]\nio = \"",
-             backend == io::BackendKind::kUring ? "uring" : "epoll", "\"\n", toml);
+             backend == io::BackendKind::kUring ? "uring" : "epoll", "\"\n", AllowMissing(), toml);
   return configure;
 }
 
@@ -121,6 +122,7 @@ class StartedDaemon final : public ipc::FrameHandler {
 
   absl::Status OnFrame(ipc::Frame& frame) override {
     if (frame.type == protocol::control::kReady) ready_.Set();
+    if (frame.type == protocol::control::kMoved) return OnMoved(frame);
     if (frame.type != protocol::control::kWantDeliver) return absl::OkStatus();
     ASSIGN_OR_RETURN(const auto want, ipc::DecodeFrame<protocol::control::WantDeliver>(frame));
     protocol::control::DeliverEnd answer;
@@ -144,6 +146,17 @@ class StartedDaemon final : public ipc::FrameHandler {
     ::close(kept);
     ::execl(program, program, nullptr);
     ::_exit(127);
+  }
+
+  // It is in namespaces of its own now; whom we started ends.
+  absl::Status OnMoved(ipc::Frame& frame) {
+    ASSIGN_OR_RETURN(const auto moved, ipc::DecodeFrame<protocol::control::Moved>(frame));
+    const pid_t before = std::exchange(child_, static_cast<pid_t>(moved.pid));
+    const std::string_view done = protocol::control::kOutsideDone;
+    CHECK(::write(frame.descriptor.get(), done.data(), done.size()) ==
+          static_cast<ssize_t>(done.size()));
+    ::waitpid(before, nullptr, 0);
+    return absl::OkStatus();
   }
 
   pid_t child_;

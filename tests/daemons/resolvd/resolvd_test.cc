@@ -1,15 +1,13 @@
 // The daemon itself, confined as ever: this test is its master and its smtpc.
 #include "daemons/resolvd/resolvd.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "common/ipc/protocol/smtpc_resolvd.h"
 #include "tests/common/dns/builder.h"
 #include "tests/daemons/resolvd/on_loop.h"
 #include "tests/daemons/resolvd/scripted_server.h"
+#include "tests/daemons/started_daemon.h"
 
 namespace postern::resolvd {
 namespace {
@@ -17,24 +15,10 @@ namespace {
 namespace wire = protocol::dns;
 namespace control = protocol::control;
 
-// Takes whatever comes and notes that the daemon is ready.
+// Answers come to those who asked; nothing else is said.
 class Handler final : public ipc::FrameHandler {
  public:
-  absl::Status OnFrame(ipc::Frame& frame) override {
-    if (frame.type == control::kReady) ready.Set();
-    return absl::OkStatus();
-  }
-  io::Event ready;
-};
-
-struct Ends {
-  Ends() {
-    int fds[2];
-    CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
-    ours.reset(fds[0]);
-    theirs.reset(fds[1]);
-  }
-  UniqueFd ours, theirs;
+  absl::Status OnFrame(ipc::Frame&) override { return absl::OkStatus(); }
 };
 
 std::vector<test::Packet> World(const dns::Message& question, bool) {
@@ -55,51 +39,26 @@ class ResolvdTest : public test::OnLoop {
   void Serve(std::string_view mode) {
     if (test::kSanitized) GTEST_SKIP() << "built with a sanitizer";
     test::ScriptedServer server(World);
-    control::Configure configure;
-    configure.role = control::Role::kResolvd;
-    configure.configuration.file_name = "/etc/postern/postern.toml";
-    configure.configuration.base_directory = "/";
-    configure.configuration.toml = StrCat(
-        "hostname = \"mail.example.net\"\ndomains = [\"example.net\"]\nio = \"",
-        GetParam() == io::BackendKind::kUring ? "uring" : "epoll", "\"\n[dns]\nmode = \"", mode,
-        "\"\nservers = [\"", server.address().ToString(), "\"]\ntrust_anchor = \"\"\n");
-    Ends master;
-    const pid_t child = ::fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-      // A descriptor that is 3 already would keep its close-on-exec flag.
-      const int kept = ::fcntl(master.theirs.get(), F_DUPFD, 10);
-      ::dup2(kept, service::kControlFd);
-      ::close(kept);
-      ::execl(POSTERN_RESOLVD, "resolvd", nullptr);
-      ::_exit(127);
-    }
-    master.theirs.reset();
-    Run(AsMaster(configure, std::move(master.ours)));
-    int status = 0;
-    ASSERT_EQ(::waitpid(child, &status, 0), child);
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "status " << status;
+    const control::Configure configure = postern::test::ConfigureFor(
+        control::Role::kResolvd, GetParam(),
+        StrCat("[dns]\nmode = \"", mode, "\"\nservers = [\"", server.address().ToString(),
+               "\"]\ntrust_anchor = \"\"\n"));
+    Run(AsMaster(configure));
   }
 
-  io::Task<absl::Status> AsMaster(control::Configure configure, UniqueFd end) {
+  io::Task<absl::Status> AsMaster(control::Configure configure) {
     Handler handler;
     io::TaskScope scope;
-    ipc::Channel to_daemon(*loop_, std::move(end), protocol::kControl, ipc::Side::kA);
-    Ends edge;
-    ipc::Channel questions(*loop_, std::move(edge.ours), protocol::kSmtpcResolvd, ipc::Side::kA);
-    scope.Spawn(to_daemon.Run(handler));
-    scope.Spawn(questions.Run(handler));
+    postern::test::StartedDaemon daemon(*loop_, scope, POSTERN_RESOLVD, configure);
     control::EdgeEnd which;
     which.kind = control::EdgeKind::kSmtpcResolvd;
-    absl::Status ended = to_daemon.Send(to_daemon.NewId(), configure);
-    if (ended.ok()) ended = to_daemon.Send(to_daemon.NewId(), which, std::move(edge.theirs));
-    const protocol::Empty<control::kBegin> begin;
-    if (ended.ok()) ended = to_daemon.Send(to_daemon.NewId(), begin);
-    if (ended.ok()) ended = co_await handler.ready.Wait(Soon());
+    ipc::Channel questions(*loop_, daemon.AddEdge(which), protocol::kSmtpcResolvd, ipc::Side::kA);
+    scope.Spawn(questions.Run(handler));
+    absl::Status ended = co_await daemon.Begin(Soon());
     if (ended.ok()) ended = co_await AskAll(questions);
-    const control::Stop stop{.within_ms = 5000};
-    IgnoreStatus(to_daemon.Send(to_daemon.NewId(), stop), "the exit status tells");
+    daemon.RequestStop();
     co_await scope.Join();  // the daemon's end closes both
+    EXPECT_EQ(daemon.WaitForEnd(), 0);
     co_return ended;
   }
 

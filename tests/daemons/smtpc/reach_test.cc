@@ -27,6 +27,7 @@ TEST(Reach, IsThePortsOfAllNextHops) {
   settings.routes.emplace("e.example", Socket());
   EXPECT_THAT(ReachOf(settings).ports, ElementsAre(24, 25, 587));
   EXPECT_TRUE(ReachOf(settings).unix_sockets);
+  EXPECT_THAT(ReachOf(settings).socket_paths, ElementsAre("/run/lmtp"));
 }
 
 TEST(Reach, CoversWhatItHolds) {
@@ -37,8 +38,17 @@ TEST(Reach, CoversWhatItHolds) {
   EXPECT_FALSE(two.Covers({.ports = {25, 587, 588}}));
   EXPECT_FALSE(two.Covers({.ports = {25}, .unix_sockets = true}));
   const Reach local{.ports = {25}, .unix_sockets = true};
+  EXPECT_FALSE(local.Covers({.ports = {25}, .unix_sockets = true, .socket_paths = {"/run/lmtp"}}));
   EXPECT_TRUE(local.Covers({.ports = {25}, .unix_sockets = true}));
   EXPECT_TRUE(local.Covers({.ports = {25}}));
+}
+
+TEST(DirectoriesOf, AreThoseAboveTheSocketsOrTheNextThatExist) {
+  EXPECT_THAT(DirectoriesOf({"/tmp/lmtp", "/tmp/other", "/usr/bin/../lib/lmtp"}),
+              ElementsAre("/tmp", "/usr/lib"));
+  EXPECT_THAT(DirectoriesOf({"/tmp/postern-has-no-such/directory/lmtp"}), ElementsAre("/tmp"));
+  EXPECT_THAT(DirectoriesOf({"/lmtp", "/postern-has-no-such/lmtp"}), ElementsAre())
+      << "never all there is";
 }
 
 }  // namespace
