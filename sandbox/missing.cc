@@ -25,6 +25,7 @@ std::string_view RemedyFor(Layer layer) {
     case Layer::kNamespaces:
       return "it needs Linux 5.12 and user namespaces: sysctl user.max_user_namespaces above 0, "
              "kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0; "
+             "as root CAP_SETUID, CAP_SETGID and CAP_SETFCAP; "
              "in a container --security-opt seccomp=FILE with a profile that allows clone with "
              "CLONE_NEW*, mount, umount2, pivot_root, open_tree, move_mount and mount_setattr, and "
              "--security-opt apparmor=unconfined; under systemd RestrictNamespaces=user mnt ipc "
