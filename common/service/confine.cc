@@ -1,5 +1,4 @@
 // How a daemon becomes confined: sandbox/README.md has the order and its reasons.
-#include <signal.h>
 #include <unistd.h>
 
 #include "common/log/log.h"
@@ -8,6 +7,11 @@
 #include "sandbox/namespaces.h"
 
 namespace postern::service {
+namespace {
+
+constexpr uid_t kOverflowUid = 65534;  // kernel.overflowuid, as everybody leaves it
+
+}  // namespace
 
 sandbox::Identity Service::identity() const {
   return {.drop = configure_.drop_ids, .uid = configure_.uid, .gid = configure_.gid};
@@ -33,6 +37,7 @@ bool Service::EnterNamespaces(const sandbox::Namespaces& namespaces) {
   }
   log::SetPid(*entered);
   namespaces_entered_ = namespaces.count();
+  if (!configure_.drop_ids && ::geteuid() != 0) root_uid_ = kOverflowUid;
   return true;
 }
 

@@ -75,6 +75,9 @@ class Service {
   // any more. False: it is missing, nothing has changed, and Confine judges whether it may be.
   // What was opened before leads to the old root still.
   bool EnterNamespaces(const sandbox::Namespaces& namespaces);
+  // What root looks like to SO_PEERCRED from in here, once namespaces are entered: where only our
+  // own id is mapped, like anybody else.
+  uid_t root_uid() const { return root_uid_; }
   // Becomes the role's user before the rest of the confinement.
   void DropIdentity();
   // All layers of the profile, then the loop. Ends the process if any fails, or is missing and may
@@ -115,6 +118,7 @@ class Service {
   sandbox::MissingLayers missing_{{}};
   bool namespaces_tried_ = false;
   int namespaces_entered_ = 0;
+  uid_t root_uid_ = 0;
   bool identity_dropped_ = false;
   bool restart_asked_ = false;
   std::string layers_;

@@ -34,7 +34,7 @@ io::Task<void> Admin::Run(UniqueFd connection) {
   ucred peer{};
   socklen_t length = sizeof peer;
   if (::getsockopt(connection.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 ||
-      (peer.uid != 0 && peer.uid != owner_uid_))
+      (peer.uid != root_uid_ && peer.uid != owner_uid_))
     co_return;
   co_await Talk(std::move(connection), peer.uid);
 }

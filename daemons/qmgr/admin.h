@@ -12,7 +12,10 @@ namespace postern::qmgr {
 class Admin {
  public:
   // `owner_uid`: who we are, asked before the confinement.
-  Admin(Queue& queue, uid_t owner_uid) : queue_(queue), owner_uid_(owner_uid) {}
+  // `root_uid`: what root looks like in here. Where that is like anybody else, the socket's mode
+  // still lets nobody in but root and the owner.
+  Admin(Queue& queue, uid_t owner_uid, uid_t root_uid = 0)
+      : queue_(queue), owner_uid_(owner_uid), root_uid_(root_uid) {}
   // Serves connections until stopped. Only root and our own user may ask.
   io::Task<absl::Status> Serve(UniqueFd listener);
   // One connection, of a peer that may ask, until it ends or breaks the rules (that is logged).
@@ -23,6 +26,7 @@ class Admin {
 
   Queue& queue_;
   const uid_t owner_uid_;
+  const uid_t root_uid_;
   io::TaskScope connections_;
 };
 

@@ -15,7 +15,7 @@ using protocol::control::EdgeKind;
 Qmgr::Qmgr(service::Service& service, Disk& disk, uid_t owner_uid)
     : service_(service),
       queue_(service.loop(), disk, service.settings()),
-      admin_(queue_, owner_uid),
+      admin_(queue_, owner_uid, service.root_uid()),
       dispatch_(queue_, work_),
       notices_(queue_),
       smtpd_(service.loop(), edges_, protocol::kSmtpdQmgr, ipc::Side::kB,
