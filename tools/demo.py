@@ -18,6 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import kernel_layers
+
 TOP = Path(__file__).resolve().parent.parent
 BUILD = Path(os.environ.get("POSTERN_BUILD", TOP / "build"))
 LIMIT_SECONDS = 30
@@ -91,7 +93,7 @@ class Demo:
     def start_server(self, name, arguments):
         directory = self.directory / name
         process = subprocess.Popen([str(BUILD / "tools" / "postern-instance"), str(directory), *arguments,
-                                    "--set", "log.format=json"], stdout=subprocess.PIPE, text=True)
+                                    "--set", "log.format=json", *kernel_layers.arguments()], stdout=subprocess.PIPE, text=True)
         self.processes.append((name, process))
         ready = process.stdout.readline().strip() == "ready"
         return directory, ready

@@ -5,10 +5,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(TOP / "tools"))
+import kernel_layers  # noqa: E402  (from there)
+
 BUILD = Path(os.environ.get("POSTERN_BUILD", TOP / "build"))
 MAILBOXES = 20  # u0 to u19 at local.example
 LARGE = 25_000_000  # octets of a large message
@@ -48,7 +52,7 @@ class Postern:
             *(option for number in range(MAILBOXES) for option in ("--user", f"u{number}")),
             "--set", "smtp.max_connections_per_client=30000", "--set", "smtp.max_connections=30000",
             "--set", "smtp.max_messages_per_connection=0",
-            *(option for setting in settings for option in ("--set", setting))]
+            *(option for setting in settings for option in ("--set", setting)), *kernel_layers.arguments()]
         self.start()
 
     def start(self):

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -15,6 +16,9 @@ BUILD = pathlib.Path(os.environ.get("POSTERN_BUILD", TOP / "build"))
 READY_SECONDS = 60
 STOP_SECONDS = 60
 POLL_SECONDS = 0.05  # between two looks at something that is about to change
+
+sys.path.insert(0, str(TOP / "tools"))
+import kernel_layers  # noqa: E402  (from there)
 
 _given = set()
 
@@ -67,15 +71,14 @@ class Instance:
     """One server under `directory`; without one, under a fresh directory that close() removes.
 
     domains, users, relay_for: lists; relay: {domain: "host:port"}; settings: {key: value};
-    io: "auto", "uring" or "epoll" (or POSTERN_TEST_IO of the environment); prefix: a command that
-    starts the server's command, such as prlimit. The ports stay the same
-    over start(), stop() and start() again. Usable in a `with` statement, which starts it.
+    io: "auto", "uring" or "epoll" (or POSTERN_TEST_IO of the environment). What layers of the
+    confinement this machine lacks may be missing, unless `settings` say which may. The ports stay the
+    same over start(), stop() and start() again. Usable in a `with` statement, which starts it.
     """
 
     def __init__(self, directory=None, *, domains=("example.org",), users=("alice", "bob"),
                  relay=None, relay_for=(), smarthost=None, dns=None, retry=None, io=None,
-                 settings=None, listeners=1, prefix=()):
-        self.prefix = prefix
+                 settings=None, listeners=1):
         self.owns_directory = directory is None
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="postern-it-"))
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -94,6 +97,7 @@ class Instance:
                               ("--io", io)):
             if value is not None:
                 self.arguments += [option, str(value)]
+        self.wrapper = []  # a command in front of the server's
         self.process = None
 
     @property
@@ -121,9 +125,11 @@ class Instance:
             raise AssertionError("it is running already")
         if self.process:
             self.process.stdout.close()
+        given = any("master.allow_missing=" in argument for argument in self.arguments)
         with open(self.output_path, "ab") as sink:
             self.process = subprocess.Popen(
-                [*self.prefix, str(BUILD / "tools" / "postern-instance"), str(self.directory), *self.arguments],
+                [*self.wrapper, str(BUILD / "tools" / "postern-instance"), str(self.directory),
+                 *self.arguments, *([] if given else kernel_layers.arguments())],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=sink)
         self._await_ready()
         return self

@@ -1,5 +1,6 @@
 """A small SMTP or LMTP server that keeps what it is sent: the remote side of relay tests."""
 import dataclasses
+import os
 import socket
 import threading
 
@@ -15,7 +16,8 @@ class Received:
 
 
 class Sink:
-    """Listens on `address` at a free port (or `port`) from construction to close().
+    """Listens on `address` at a free port (or `port`), or on a Unix socket at `path`, from
+    construction to close().
 
     `answers` maps a verb, "." for the end of DATA or "GREETING" to what is given instead of
     acceptance: a reply line, None to close the connection there, or a function of the command line
@@ -24,16 +26,23 @@ class Sink:
     """
 
     def __init__(self, port=0, answers=None, address="127.0.0.1", extensions=EXTENSIONS,
-                 lmtp=False):
+                 lmtp=False, path=None):
         self.answers = dict(answers or {})
         self.extensions = extensions
         self.lmtp = lmtp
         self.messages = []
         self.commands = []  # every command line of every connection, in order of arrival
         self.changed = threading.Condition()
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self.listener = socket.create_server((address, port), family=family)
-        self.port = self.listener.getsockname()[1]
+        if path is not None:
+            self.listener = socket.socket(socket.AF_UNIX)
+            self.listener.bind(str(path))
+            os.chmod(path, 0o666)
+            self.listener.listen()
+            self.port = None
+        else:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            self.listener = socket.create_server((address, port), family=family)
+            self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self):

@@ -218,7 +218,10 @@ class ManyConnections(unittest.TestCase):
 
     def test_no_descriptor_left_for_a_connection(self):
         """smtpd may open a few more only: whoever is first is served, the rest waits or hears 421."""
-        with postern.Instance(prefix=("prlimit", "--nofile=64:64")) as server:
+        server = postern.Instance()
+        self.addCleanup(server.close)
+        server.wrapper = ["prlimit", "--nofile=64:64"]
+        with server:
             before = all_daemons(server)
             held = [socket.create_connection(("127.0.0.1", server.smtp_port), timeout=30) for _ in range(100)]
             try:
