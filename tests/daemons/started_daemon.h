@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <fstream>
 #include <functional>
 #include <string>
 #include <utility>
@@ -122,6 +124,7 @@ class StartedDaemon final : public ipc::FrameHandler {
 
   absl::Status OnFrame(ipc::Frame& frame) override {
     if (frame.type == protocol::control::kReady) ready_.Set();
+    if (frame.type == protocol::control::kMapIds) return OnMapIds(frame);
     if (frame.type == protocol::control::kMoved) return OnMoved(frame);
     if (frame.type != protocol::control::kWantDeliver) return absl::OkStatus();
     ASSIGN_OR_RETURN(const auto want, ipc::DecodeFrame<protocol::control::WantDeliver>(frame));
@@ -148,13 +151,37 @@ class StartedDaemon final : public ipc::FrameHandler {
     ::_exit(127);
   }
 
+  static void AnswerDone(const ipc::Frame& frame) {
+    const std::string_view done = protocol::control::kOutsideDone;
+    CHECK(::write(frame.descriptor.get(), done.data(), done.size()) ==
+          static_cast<ssize_t>(done.size()));
+  }
+
+  // All ids there are, as master does; without an answer the daemon says what it lacks.
+  absl::Status OnMapIds(ipc::Frame& frame) {
+    ASSIGN_OR_RETURN(const auto whose, ipc::DecodeFrame<protocol::control::MapIds>(frame));
+    for (const std::string name : {"gid_map", "uid_map"}) {
+      std::ifstream own("/proc/self/" + name);
+      std::string map;
+      uint32_t inside;
+      uint32_t outside;
+      uint32_t count;
+      while (own >> inside >> outside >> count)
+        map += StrCat(inside, ' ', inside, ' ', count, '\n');
+      const UniqueFd file(
+          ::open(StrCat("/proc/", whose.pid, "/", name).c_str(), O_WRONLY | O_CLOEXEC));
+      if (::write(file.get(), map.data(), map.size()) != static_cast<ssize_t>(map.size()))
+        return ErrnoStatus(errno, "write ", name);
+    }
+    AnswerDone(frame);
+    return absl::OkStatus();
+  }
+
   // It is in namespaces of its own now; whom we started ends.
   absl::Status OnMoved(ipc::Frame& frame) {
     ASSIGN_OR_RETURN(const auto moved, ipc::DecodeFrame<protocol::control::Moved>(frame));
     const pid_t before = std::exchange(child_, static_cast<pid_t>(moved.pid));
-    const std::string_view done = protocol::control::kOutsideDone;
-    CHECK(::write(frame.descriptor.get(), done.data(), done.size()) ==
-          static_cast<ssize_t>(done.size()));
+    AnswerDone(frame);
     ::waitpid(before, nullptr, 0);
     return absl::OkStatus();
   }
