@@ -10,6 +10,7 @@
 #include <string>
 
 #include "common/base/status.h"
+#include "sandbox/layer.h"
 #include "sandbox/profile.h"
 
 namespace postern::sandbox {
@@ -39,7 +40,9 @@ class BorrowedIdentity {
   bool taken_;
 };
 
-// 2. No new privileges, not dumpable: siblings of the same uid cannot look in.
+// 2. No new privileges, without which an ordinary user gets neither Landlock nor a filter.
+absl::Status ForbidNewPrivileges();
+//    The same, and not dumpable: siblings of the same uid cannot look in.
 absl::Status HardenProcess();
 
 // The same order: memory that was writable never becomes executable (MDWE).
@@ -63,8 +66,19 @@ absl::Status RestrictRing(int ring_fd, const Profile& profile);
 //    must refuse to be registered with. common/io has seen it refuse an operation by then.
 absl::Status VerifyRingRestricted(int registered_ring_index);
 
-// 6. rlimits, then the filter. `registered_ring_index` pins io_uring_enter to the one ring; -1 is
-//    right for epoll only.
+// 6. rlimits.
+absl::Status LimitResources(const Profile& profile);
+
+// What the filter does with a call that is not in the profile. The other is for confine-probe
+// alone, which tries many in one process.
+enum class Unlisted { kKill, kNoSuchCall };
+
+// 7. The filter. `registered_ring_index` pins io_uring_enter to the one ring; -1 is right for epoll
+//    only.
+absl::Status LoadFilter(const Profile& profile, int registered_ring_index,
+                        Unlisted unlisted = Unlisted::kKill);
+
+// The two last together.
 absl::Status Seal(const Profile& profile, int registered_ring_index);
 
 // "ids no_new_privs undumpable mdwe landlock:7 ring:15 rlimits:3 seccomp:31": what is in force, for

@@ -95,8 +95,13 @@ BorrowedIdentity::~BorrowedIdentity() {
   if (taken_ && (::seteuid(0) < 0 || ::setegid(0) < 0)) ::_exit(1);
 }
 
-absl::Status HardenProcess() {
+absl::Status ForbidNewPrivileges() {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return ErrnoStatus(errno, "no_new_privs");
+  return absl::OkStatus();
+}
+
+absl::Status HardenProcess() {
+  RETURN_IF_ERROR(ForbidNewPrivileges());
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) return ErrnoStatus(errno, "dumpable");
   return absl::OkStatus();
 }

@@ -4,25 +4,25 @@
 
 namespace postern::sandbox {
 
-std::string_view NameOf(Layer layer) {
+std::string_view NameOf(KernelLayer layer) {
   switch (layer) {
-    case Layer::kNamespaces:
+    case KernelLayer::kNamespaces:
       return "namespaces";
-    case Layer::kMdwe:
+    case KernelLayer::kMdwe:
       return "mdwe";
-    case Layer::kLandlock:
+    case KernelLayer::kLandlock:
       return "landlock";
-    case Layer::kLandlockNetwork:
+    case KernelLayer::kLandlockNetwork:
       return "landlock-network";
-    case Layer::kLandlockScopes:
+    case KernelLayer::kLandlockScopes:
       return "landlock-scopes";
   }
   return "";
 }
 
-std::string_view RemedyFor(Layer layer) {
+std::string_view RemedyFor(KernelLayer layer) {
   switch (layer) {
-    case Layer::kNamespaces:
+    case KernelLayer::kNamespaces:
       return "it needs Linux 5.12 and user namespaces: sysctl user.max_user_namespaces above 0, "
              "kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0; "
              "as root CAP_SETUID, CAP_SETGID and CAP_SETFCAP; "
@@ -31,24 +31,24 @@ std::string_view RemedyFor(Layer layer) {
              "--security-opt apparmor=unconfined; under systemd RestrictNamespaces=user mnt ipc "
              "uts "
              "pid net";
-    case Layer::kMdwe:
+    case KernelLayer::kMdwe:
       return "it needs Linux 6.3";
-    case Layer::kLandlock:
+    case KernelLayer::kLandlock:
       return "it needs Linux 5.13 with landlock among lsm= of the kernel's command line; in a "
              "container --security-opt seccomp=FILE with a profile that allows landlock_*";
-    case Layer::kLandlockNetwork:
+    case KernelLayer::kLandlockNetwork:
       return "it needs Linux 6.7";
-    case Layer::kLandlockScopes:
+    case KernelLayer::kLandlockScopes:
       return "it needs Linux 6.12";
   }
   return "";
 }
 
-void MissingLayers::Add(Layer layer, const absl::Status& why) {
+void MissingLayers::Add(KernelLayer layer, const absl::Status& why) {
   all_.push_back({.layer = layer, .why = std::string(Message(why))});
 }
 
-bool MissingLayers::IsAllowed(Layer layer) const {
+bool MissingLayers::IsAllowed(KernelLayer layer) const {
   return std::ranges::find(allowed_, NameOf(layer)) != allowed_.end();
 }
 

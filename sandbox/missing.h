@@ -11,12 +11,12 @@
 
 namespace postern::sandbox {
 
-enum class Layer { kNamespaces, kMdwe, kLandlock, kLandlockNetwork, kLandlockScopes };
+enum class KernelLayer { kNamespaces, kMdwe, kLandlock, kLandlockNetwork, kLandlockScopes };
 
 // As master.allow_missing has it: "namespaces", "mdwe", "landlock", ...
-std::string_view NameOf(Layer layer);
+std::string_view NameOf(KernelLayer layer);
 // What would give it: a version of Linux, a setting of the kernel or of a container.
-std::string_view RemedyFor(Layer layer);
+std::string_view RemedyFor(KernelLayer layer);
 
 // The same for io_uring, which is no layer but what serves, where it can be had.
 inline constexpr std::string_view kRemedyForRing =
@@ -26,14 +26,14 @@ inline constexpr std::string_view kRemedyForRing =
 class MissingLayers {
  public:
   struct One {
-    Layer layer;
+    KernelLayer layer;
     std::string why;
   };
 
   // `allowed`: names, as configured.
   explicit MissingLayers(std::vector<std::string> allowed) : allowed_(std::move(allowed)) {}
 
-  void Add(Layer layer, const absl::Status& why);
+  void Add(KernelLayer layer, const absl::Status& why);
   const std::vector<One>& all() const { return all_; }
   // OK if all that is missing may be. Otherwise kFailedPrecondition, with each layer that may not,
   // why it is missing, what would give it, and the setting to go without.
@@ -42,7 +42,7 @@ class MissingLayers {
   std::string Describe() const;
 
  private:
-  bool IsAllowed(Layer layer) const;
+  bool IsAllowed(KernelLayer layer) const;
 
   std::vector<std::string> allowed_;
   std::vector<One> all_;

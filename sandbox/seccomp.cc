@@ -66,11 +66,13 @@ absl::Status CheckRefusalsStandAlone(const Profile& profile) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Filter> Compile(const Profile& profile, int registered_ring_index) {
+absl::StatusOr<Filter> Compile(const Profile& profile, int registered_ring_index,
+                               Unlisted unlisted) {
   if (profile.backend == Backend::kUring && registered_ring_index < 0)
     return FailedPrecondition("seccomp: the ring has no registered index to hold it to");
   RETURN_IF_ERROR(CheckRefusalsStandAlone(profile));
-  Filter filter(seccomp_init(SCMP_ACT_KILL_PROCESS));
+  Filter filter(seccomp_init(unlisted == Unlisted::kKill ? SCMP_ACT_KILL_PROCESS
+                                                         : SCMP_ACT_ERRNO(ENOSYS)));
   if (!filter) return Internal("seccomp: no filter");
   // Foreign architectures (i386, x32) die too.
   if (const int error =
@@ -93,20 +95,29 @@ absl::StatusOr<Filter> Compile(const Profile& profile, int registered_ring_index
 
 }  // namespace
 
-absl::Status Seal(const Profile& profile, int registered_ring_index) {
+absl::Status LimitResources(const Profile& profile) {
   for (const Limit& limit : profile.limits) {
     const rlimit both{.rlim_cur = limit.value, .rlim_max = limit.value};
     if (::setrlimit(limit.resource, &both) < 0)
       return ErrnoStatus(errno, "rlimits: resource ", static_cast<int>(limit.resource));
   }
-  ASSIGN_OR_RETURN(const Filter filter, Compile(profile, registered_ring_index));
+  return absl::OkStatus();
+}
+
+absl::Status LoadFilter(const Profile& profile, int registered_ring_index, Unlisted unlisted) {
+  ASSIGN_OR_RETURN(const Filter filter, Compile(profile, registered_ring_index, unlisted));
   if (const int error = -seccomp_load(filter.get()); error != 0)
     return ErrnoStatus(error, "seccomp: load");
   return absl::OkStatus();
 }
 
+absl::Status Seal(const Profile& profile, int registered_ring_index) {
+  RETURN_IF_ERROR(LimitResources(profile));
+  return LoadFilter(profile, registered_ring_index);
+}
+
 absl::StatusOr<std::string> ExportFilter(const Profile& profile, int registered_ring_index) {
-  ASSIGN_OR_RETURN(const Filter filter, Compile(profile, registered_ring_index));
+  ASSIGN_OR_RETURN(const Filter filter, Compile(profile, registered_ring_index, Unlisted::kKill));
   UniqueFd memory(::memfd_create("filter", MFD_CLOEXEC));
   if (!memory) return ErrnoStatus(errno, "memfd_create");
   if (const int error = -seccomp_export_bpf(filter.get(), memory.get()); error != 0)

@@ -22,6 +22,8 @@
 #include "common/io/operation.h"
 #include "common/io/task.h"
 
+struct io_uring;
+
 namespace postern::io {
 
 enum class BackendKind { kAuto, kUring, kEpoll };
@@ -35,6 +37,10 @@ struct LoopOptions {
   // io_uring only, while the ring is still disabled: registers the restrictions. The ring is
   // enabled afterwards, its descriptor closed, and only the registered index remains.
   std::function<absl::Status(int ring_fd)> restrict_ring;
+  // For confine-probe, which must show that the restrictions stop something, and submits what no
+  // loop would. An open ring is used although it obeys; `ring` gets the ring itself, null on epoll.
+  bool ring_left_open = false;
+  io_uring** ring = nullptr;
 };
 
 // Told at the end of each turn in which it asked for that.

@@ -181,7 +181,8 @@ absl::Status UringBackend::SetUp(const LoopOptions& options) {
   if (options.restrict_ring) {
     confined_ = true;
     ::close(raw_fd);
-    return CheckRestricted();
+    if (options.ring != nullptr) *options.ring = &ring_;
+    return options.ring_left_open ? absl::OkStatus() : CheckRestricted();
   }
   return absl::OkStatus();
 }

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "common/log/log.h"
+#include "common/service/confining.h"
 #include "common/service/outside.h"
 #include "common/service/service.h"
 #include "sandbox/namespaces.h"
@@ -32,7 +33,7 @@ bool Service::EnterNamespaces(const sandbox::Namespaces& namespaces) {
   outside.moved = [](pid_t pid) { return TellMoved(kControlFd, pid); };
   const absl::StatusOr<pid_t> entered = sandbox::EnterNamespaces(namespaces, outside);
   if (!entered.ok()) {
-    missing_.Add(sandbox::Layer::kNamespaces, entered.status());
+    missing_.Add(sandbox::KernelLayer::kNamespaces, entered.status());
     return false;
   }
   log::SetPid(*entered);
@@ -48,24 +49,7 @@ void Service::DropIdentity() {
     Fail(dropped, "sandbox");
 }
 
-int Service::EnterLandlock(const sandbox::Profile& profile) {
-  int abi = 0;
-  if (const absl::Status s = sandbox::EnterLandlock(profile, abi); !s.ok()) {
-    // What the kernel has must also work.
-    if (abi > 0) Fail(s, "sandbox");
-    missing_.Add(sandbox::Layer::kLandlock, s);
-    return 0;
-  }
-  const std::string has = StrCat("this kernel's Landlock has version ", abi);
-  if (abi < sandbox::kLandlockNetworkAbi)
-    missing_.Add(sandbox::Layer::kLandlockNetwork, FailedPrecondition(has));
-  if (abi < sandbox::kLandlockScopesAbi)
-    missing_.Add(sandbox::Layer::kLandlockScopes, FailedPrecondition(has));
-  return abi;
-}
-
 void Service::TellMissing() {
-  if (const absl::Status s = missing_.Check(); !s.ok()) Fail(s, "sandbox");
   for (const sandbox::MissingLayers::One& one : missing_.all()) {
     log::Event(log::Severity::kWarning, log::kSandboxMissing)
         .Str("layer", sandbox::NameOf(one.layer))
@@ -84,39 +68,19 @@ void Service::TellMissing() {
 void Service::Confine(const sandbox::Profile& profile, io::LoopOptions options) {
   EnterNamespaces(profile.namespaces);
   DropIdentity();
-  if (const absl::Status s = sandbox::HardenProcess(); !s.ok()) Fail(s, "sandbox");
-  if (const absl::Status s = sandbox::RefuseExecGain(); !s.ok())
-    missing_.Add(sandbox::Layer::kMdwe, s);
-  const int landlock_abi = EnterLandlock(profile);
-  TellMissing();
   options.backend =
       backend_ == sandbox::Backend::kUring ? io::BackendKind::kUring : io::BackendKind::kEpoll;
-  options.restrict_ring = [&profile](int ring_fd) {
-    return sandbox::RestrictRing(ring_fd, profile);
-  };
-  absl::StatusOr<std::unique_ptr<io::Loop>> loop = io::Loop::Create(options);
-  if (!loop.ok()) Fail(loop.status(), "sandbox");
-  loop_ = *std::move(loop);
+  absl::StatusOr<Confined> confined = EnterLayers(profile, identity(), options, missing_);
+  if (!confined.ok()) Fail(confined.status(), "sandbox");
+  loop_ = std::move(confined->loop);
   loop_->BeforeWait([](bool brief) { brief ? log::FlushAged() : log::Flush(); });
-  if (backend_ == sandbox::Backend::kUring) {
-    if (const absl::Status s = sandbox::VerifyRingRestricted(loop_->registered_ring_index());
-        !s.ok())
-      Fail(s, "sandbox");
-  }
-  layers_ = Layers(profile, landlock_abi);
-  if (const absl::Status s = sandbox::Seal(profile, loop_->registered_ring_index()); !s.ok())
-    Fail(s, "sandbox");
+  layers_ = confined->layers;
+  if (namespaces_entered_ > 0) layers_ = StrCat("namespaces:", namespaces_entered_, " ", layers_);
+  if (const std::string missing = missing_.Describe(); !missing.empty()) layers_ += " " + missing;
+  TellMissing();
   log::Event(log::Severity::kInfo, log::kSandboxEntered)
       .Str("layers", layers_)
       .Str("io", loop_->backend_name());
-}
-
-std::string Service::Layers(const sandbox::Profile& profile, int landlock_abi) const {
-  std::string layers;
-  if (namespaces_entered_ > 0) layers = StrCat("namespaces:", namespaces_entered_, ' ');
-  layers += sandbox::DescribeLayers(profile, identity(), landlock_abi);
-  if (const std::string missing = missing_.Describe(); !missing.empty()) layers += " " + missing;
-  return layers;
 }
 
 }  // namespace postern::service

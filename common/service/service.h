@@ -105,9 +105,7 @@ class Service {
   absl::Status TakeConfiguration(const protocol::control::Configuration& configuration);
   io::Task<absl::Status> Main(Daemon& daemon);
   sandbox::Identity identity() const;
-  int EnterLandlock(const sandbox::Profile& profile);
   void TellMissing();
-  std::string Layers(const sandbox::Profile& profile, int landlock_abi) const;
 
   protocol::control::Configure configure_;
   std::shared_ptr<const config::Settings> settings_;

@@ -14,9 +14,9 @@ using ::testing::Not;
 
 TEST(MissingLayers, AreAnErrorThatNamesThemAndTheWayOut) {
   MissingLayers missing({"mdwe"});
-  missing.Add(Layer::kNamespaces, FailedPrecondition("namespaces: clone: Operation not permitted"));
-  missing.Add(Layer::kMdwe, FailedPrecondition("mdwe: prctl: Invalid argument"));
-  missing.Add(Layer::kLandlockScopes, FailedPrecondition("this kernel's Landlock has version 5"));
+  missing.Add(KernelLayer::kNamespaces, FailedPrecondition("namespaces: clone: Operation not permitted"));
+  missing.Add(KernelLayer::kMdwe, FailedPrecondition("mdwe: prctl: Invalid argument"));
+  missing.Add(KernelLayer::kLandlockScopes, FailedPrecondition("this kernel's Landlock has version 5"));
   const absl::Status refused = missing.Check();
   ASSERT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
   const std::string message(Message(refused));
@@ -32,8 +32,8 @@ TEST(MissingLayers, AreAnErrorThatNamesThemAndTheWayOut) {
 TEST(MissingLayers, ThatMayBeMissingAreToldOnly) {
   MissingLayers missing({"mdwe", "landlock", "namespaces"});
   EXPECT_EQ(missing.Describe(), "");
-  missing.Add(Layer::kMdwe, FailedPrecondition("why"));
-  missing.Add(Layer::kLandlock, FailedPrecondition("why not"));
+  missing.Add(KernelLayer::kMdwe, FailedPrecondition("why"));
+  missing.Add(KernelLayer::kLandlock, FailedPrecondition("why not"));
   EXPECT_TRUE(missing.Check().ok());
   EXPECT_EQ(missing.Describe(), "missing:mdwe,landlock");
   ASSERT_EQ(missing.all().size(), 2u);
@@ -50,8 +50,8 @@ TEST(Layers, HaveTheNamesThatTheSettingTakes) {
   ASSERT_NE(setting, nullptr);
   EXPECT_THAT(
       setting->choices,
-      ElementsAre(NameOf(Layer::kNamespaces), NameOf(Layer::kMdwe), NameOf(Layer::kLandlock),
-                  NameOf(Layer::kLandlockNetwork), NameOf(Layer::kLandlockScopes)));
+      ElementsAre(NameOf(KernelLayer::kNamespaces), NameOf(KernelLayer::kMdwe), NameOf(KernelLayer::kLandlock),
+                  NameOf(KernelLayer::kLandlockNetwork), NameOf(KernelLayer::kLandlockScopes)));
 }
 
 }  // namespace
