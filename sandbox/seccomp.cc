@@ -71,8 +71,8 @@ absl::StatusOr<Filter> Compile(const Profile& profile, int registered_ring_index
   if (profile.backend == Backend::kUring && registered_ring_index < 0)
     return FailedPrecondition("seccomp: the ring has no registered index to hold it to");
   RETURN_IF_ERROR(CheckRefusalsStandAlone(profile));
-  Filter filter(seccomp_init(unlisted == Unlisted::kKill ? SCMP_ACT_KILL_PROCESS
-                                                         : SCMP_ACT_ERRNO(ENOSYS)));
+  Filter filter(
+      seccomp_init(unlisted == Unlisted::kKill ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(ENOSYS)));
   if (!filter) return Internal("seccomp: no filter");
   // Foreign architectures (i386, x32) die too.
   if (const int error =

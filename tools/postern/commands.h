@@ -19,6 +19,17 @@ int Ps(const Common& common);
 int Reload(const Common& common);
 int Stop(const Common& common);
 
+struct SelftestOptions {
+  std::vector<std::string> roles;
+  std::vector<std::string> without;
+  std::string backend;
+  bool ablation = false;
+  bool acts = false;
+  bool kill = false;
+};
+// Becomes confine-probe, whose statuses are those of server.h too; returns only if that fails.
+int SelftestConfinement(const Common& common, const SelftestOptions& options);
+
 int Why(const Common& common, const std::string& id);
 
 struct ListOptions {

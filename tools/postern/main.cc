@@ -24,6 +24,7 @@ struct Typed {
   bool content = false;
   ListOptions list;
   ActOptions act;
+  SelftestOptions selftest;
   int status = kDone;
 };
 
@@ -49,6 +50,23 @@ void AddServerCommands(CLI::App& app, Typed& typed) {
   CLI::App* why = app.add_subcommand("why", "what happened to a message, and why");
   why->add_option("ID", typed.id, "its queue id")->required();
   why->callback([&] { typed.status = Why(typed.common, typed.id); });
+}
+
+void AddSelftest(CLI::App& app, Typed& typed) {
+  CLI::App* selftest = app.add_subcommand("selftest", "try what this machine must refuse");
+  selftest->fallthrough();
+  CLI::App* confinement = selftest->add_subcommand(
+      "confinement", "become each role, and try what an attacker who owns it would");
+  SelftestOptions& options = typed.selftest;
+  confinement->add_option("ROLE", options.roles, "smtpd, qmgr, ...; nothing for all");
+  confinement
+      ->add_option("--without", options.without, "leave a layer out, and show what it alone stops")
+      ->allow_extra_args(false);
+  confinement->add_option("--backend", options.backend, "uring or epoll alone");
+  confinement->add_flag("--ablation", options.ablation, "a table of what each layer stops");
+  confinement->add_flag("--acts", options.acts, "list every act, as for a single role");
+  confinement->add_flag("--kill", options.kill, "a forbidden call ends the process, as ever");
+  confinement->callback([&] { typed.status = SelftestConfinement(typed.common, typed.selftest); });
 }
 
 void AddAct(CLI::App& queue, Typed& typed, const char* name, const char* help, Verb verb) {
@@ -134,6 +152,7 @@ int main(int argc, char** argv) {
   app.add_flag("--json", typed.common.as_json, "print JSON");
   AddServerCommands(app, typed);
   AddQueueCommands(app, typed);
+  AddSelftest(app, typed);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
