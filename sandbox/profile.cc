@@ -52,10 +52,14 @@ ProfileBuilder::ProfileBuilder(std::string_view name, Backend backend) {
               "edges: frames, and fresh ends from master");
   } else {
     AllowAll({"epoll_pwait", "epoll_ctl", "poll"}, "the loop");
-    AllowAll({"recvfrom", "sendto", "recvmsg"}, "edges: frames, and fresh ends from master");
+    AllowAll({"recvfrom", "recvmsg"}, "edges: frames, and fresh ends from master");
+    // To nobody but the peer: with an address it could open connections (MSG_FASTOPEN) that
+    // Landlock does not see.
+    Allow("sendto", {Argument::Equals(4, 0)}, "edges: frames");
   }
   Limit(RLIMIT_CORE, 0);
   Limit(RLIMIT_MEMLOCK, 0);  // the ring has its memory by then
+  Limit(RLIMIT_AS, kAddressOctets);
 }
 
 ProfileBuilder& ProfileBuilder::Allow(std::string_view syscall,
@@ -114,7 +118,15 @@ ProfileBuilder& ProfileBuilder::AllowServingSockets() {
   return *this;
 }
 
+ProfileBuilder& ProfileBuilder::SendByWriting() {
+  if (profile_.backend != Backend::kUring) return *this;
+  std::erase(profile_.ring_operations, IORING_OP_SEND);
+  profile_.sends_by_writing = true;
+  return AllowRing({IORING_OP_WRITE}, "sending, to the peer alone");
+}
+
 ProfileBuilder& ProfileBuilder::AllowClientSockets(bool unix_sockets) {
+  SendByWriting();
   for (const int domain : {AF_INET, AF_INET6}) {
     // Protocol 0: no MPTCP, which Landlock does not see.
     Allow("socket",
@@ -194,6 +206,8 @@ ProfileBuilder& ProfileBuilder::ShowDirectories(const std::vector<std::string>& 
 }
 
 ProfileBuilder& ProfileBuilder::Limit(__rlimit_resource resource, uint64_t value) {
+  std::erase_if(profile_.limits,
+                [&](const sandbox::Limit& limit) { return limit.resource == resource; });
   profile_.limits.push_back({resource, value});
   return *this;
 }

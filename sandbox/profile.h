@@ -70,12 +70,21 @@ struct Profile {
   std::vector<SyscallRule> syscalls;
   std::vector<uint8_t> ring_operations;  // IORING_OP_*
   uint8_t ring_sqe_flags = 0;            // IOSQE_* bits
+  bool sends_by_writing = false;         // the loop's SEND is a WRITE
   std::vector<PathGrant> paths;
   std::vector<uint16_t> connect_ports;
   std::vector<Limit> limits;
   Namespaces namespaces;
   std::vector<std::string> reasons;  // one a grant, for `postern` and the README's table
 };
+
+// What a process may map altogether unless its profile says another: far above what any needs, and
+// below what would take the machine's memory from the others.
+inline constexpr uint64_t kAddressOctets = uint64_t{4} << 30;
+// Those whose memory grows with the queue, or with a cache of up to 4 GiB (dns.cache_octets).
+inline constexpr uint64_t kLargeAddressOctets = uint64_t{16} << 30;
+// Edges to each worker of the neighbours, twice over while one is replaced, and what else is open.
+inline constexpr uint64_t kEdgeDescriptors = 512;
 
 // Rights in the words of Landlock, put together for our uses.
 inline constexpr uint64_t kReadFiles = 1u << 2 | 1u << 3;                 // READ_FILE, READ_DIR
@@ -103,6 +112,9 @@ class ProfileBuilder {
 
   // Connections from strangers: accept, receive into shared buffers.
   ProfileBuilder& AllowServingSockets();
+  // For whoever holds sockets that are not connected: on the ring a SEND may carry an address and
+  // MSG_FASTOPEN, and so connect where Landlock refuses CONNECT. A WRITE carries neither.
+  ProfileBuilder& SendByWriting();
   // Outgoing stream sockets, TCP over IPv4 and IPv6 (and Unix sockets for LMTP, if `unix`).
   ProfileBuilder& AllowClientSockets(bool unix_sockets);
   // Passing descriptors on to the next process.
@@ -120,6 +132,7 @@ class ProfileBuilder {
   // What stays of the file system, with all below it. What a daemon opens before its confinement is
   // shown by Service::EnterNamespaces instead.
   ProfileBuilder& ShowDirectories(const std::vector<std::string>& paths, std::string_view why);
+  // The last word on a resource counts.
   ProfileBuilder& Limit(__rlimit_resource resource, uint64_t value);
   // For those who hand no file to the ring: its helper threads, which the filter cannot see, are
   // processes to this limit. Work on files needs them and would end -ECANCELED.

@@ -37,6 +37,9 @@ struct LoopOptions {
   // io_uring only, while the ring is still disabled: registers the restrictions. The ring is
   // enabled afterwards, its descriptor closed, and only the registered index remains.
   std::function<absl::Status(int ring_fd)> restrict_ring;
+  // io_uring only: send by WRITE (sandbox::Profile::sends_by_writing). A peer that is gone then
+  // raises SIGPIPE, which the process must ignore.
+  bool send_by_writing = false;
   // For confine-probe, which must show that the restrictions stop something, and submits what no
   // loop would. An open ring is used although it obeys; `ring` gets the ring itself, null on epoll.
   bool ring_left_open = false;

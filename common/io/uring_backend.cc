@@ -96,6 +96,7 @@ class UringBackend final : public Backend {
   io_uring ring_{};
   bool made_ = false;
   bool confined_ = false;
+  bool send_by_writing_ = false;
   BufferPool pool_;
   io_uring_buf_ring* buffer_ring_ = nullptr;
   size_t buffer_ring_octets_ = 0;
@@ -166,6 +167,7 @@ absl::Status UringBackend::RegisterBuffers(const LoopOptions& options) {
 }
 
 absl::Status UringBackend::SetUp(const LoopOptions& options) {
+  send_by_writing_ = options.send_by_writing;
   RETURN_IF_ERROR(MakeRing(options));
   RETURN_IF_ERROR(RegisterBuffers(options));
   if (options.restrict_ring) RETURN_IF_ERROR(options.restrict_ring(ring_.ring_fd));
@@ -249,7 +251,11 @@ void UringBackend::Submit(Operation& op) {
       sqe->buf_group = kBufferGroup;
       break;
     case OpCode::kSend:
-      io_uring_prep_send(sqe, op.fd, op.buffer, op.length, op.flags | MSG_NOSIGNAL);
+      if (send_by_writing_) {
+        io_uring_prep_write(sqe, op.fd, op.buffer, op.length, 0);
+      } else {
+        io_uring_prep_send(sqe, op.fd, op.buffer, op.length, op.flags | MSG_NOSIGNAL);
+      }
       if (op.length <= kPromptOctets) ++prompt_;
       break;
     case OpCode::kReceiveMessage:

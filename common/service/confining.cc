@@ -47,6 +47,7 @@ absl::StatusOr<Confined> EnterLayers(const sandbox::Profile& profile,
     ASSIGN_OR_RETURN(landlock_abi, EnterLandlock(profile, missing));
   }
   RETURN_IF_ERROR(missing.Check());
+  options.send_by_writing = profile.sends_by_writing;
   options.ring_left_open = without.Has(Layer::kRing);
   options.restrict_ring = [&](int ring_fd) {
     return options.ring_left_open ? absl::OkStatus() : sandbox::RestrictRing(ring_fd, profile);

@@ -4,7 +4,10 @@
 namespace postern::sandbox {
 
 Profile BouncedProfile(Backend backend) {
-  return ProfileBuilder("bounced", backend).AllowNoThreadsOfTheKernel().KillTheRest();
+  return ProfileBuilder("bounced", backend)
+      .AllowNoThreadsOfTheKernel()
+      .Limit(RLIMIT_NOFILE, kEdgeDescriptors)
+      .KillTheRest();
 }
 
 }  // namespace postern::sandbox

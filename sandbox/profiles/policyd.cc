@@ -4,7 +4,10 @@
 namespace postern::sandbox {
 
 Profile PolicydProfile(Backend backend) {
-  return ProfileBuilder("policyd", backend).AllowNoThreadsOfTheKernel().KillTheRest();
+  return ProfileBuilder("policyd", backend)
+      .AllowNoThreadsOfTheKernel()
+      .Limit(RLIMIT_NOFILE, kEdgeDescriptors)
+      .KillTheRest();
 }
 
 }  // namespace postern::sandbox

@@ -53,14 +53,18 @@ Profile ResolvdProfile(Backend backend, const std::vector<uint16_t>& ports) {
                   "sockets that do not block");
   }
   return builder
-      .AllowAll(
-          {"bind", "connect", "sendto", "recvfrom", "sendmsg", "recvmsg", "getsockname", "poll"},
-          "questions and answers; the resolver library makes these calls itself")
+      .AllowAll({"bind", "connect", "recvfrom", "recvmsg", "getsockname", "poll"},
+                "questions and answers; the resolver library makes these calls itself")
+      // Not a connection's first data, which Landlock would not see.
+      .Allow("sendto", {Argument::Masked(3, MSG_FASTOPEN, 0)}, "questions")
+      .Allow("sendmsg", {Argument::Masked(2, MSG_FASTOPEN, 0)}, "questions")
       .Allow("gettimeofday", {}, "the resolver library's clock (where the vDSO cannot)")
       .AllowAll({"read", "writev"}, "questions and answers over TCP")
       .AllowRing({IORING_OP_CONNECT}, "questions over TCP, in mode system")
       .AllowConnectPorts(ports)  // of TCP; Landlock knows no UDP
       .KeepNetwork("name servers")
+      .SendByWriting()
+      .Limit(RLIMIT_AS, kLargeAddressOctets)
       .AllowNoThreadsOfTheKernel()
       .KillTheRest();
 }

@@ -105,14 +105,14 @@ inline std::set<std::string> BaseCalls(Backend backend, std::initializer_list<co
       "futex",  "getpid",        "getrandom",       "gettid",         "madvise",
       "mremap", "munmap",        "restart_syscall", "rt_sigprocmask", "write"};
   if (backend == Backend::kEpoll)
-    calls.insert({"epoll_ctl", "epoll_pwait", "poll", "recvfrom", "recvmsg", "sendto"});
+    calls.insert({"epoll_ctl", "epoll_pwait", "poll", "recvfrom", "recvmsg"});
   calls.insert(more.begin(), more.end());
   return calls;
 }
 inline std::set<std::string> BaseConditions(Backend backend,
                                             std::initializer_list<const char*> more) {
   std::set<std::string> calls{"mmap", "mprotect", "tgkill"};
-  if (backend == Backend::kUring) calls.insert("io_uring_enter");
+  calls.insert(backend == Backend::kUring ? "io_uring_enter" : "sendto");
   calls.insert(more.begin(), more.end());
   return calls;
 }

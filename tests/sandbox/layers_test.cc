@@ -20,7 +20,7 @@ TEST(Layers, AreThoseTheKernelSpeaksOf) {
     if (!HardenProcess().ok() || RefuseExecGain().ok() != mdwe) return 2;
     const std::string after = DescribeLayers(profile, {}, 7);
     const std::string wanted = std::string("no_new_privs undumpable ") + (mdwe ? "mdwe " : "") +
-                               "landlock:7 rlimits:3 seccomp:24";
+                               "landlock:7 rlimits:5 seccomp:24";
     if (after != wanted) return std::fprintf(stderr, "%s\n", after.c_str()), 3;
     return 7;
   });

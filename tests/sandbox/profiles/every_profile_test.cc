@@ -4,6 +4,7 @@
 #include <liburing.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "sandbox/profiles/profiles.h"
@@ -173,6 +174,34 @@ TEST(EveryProfile, LimitsCoresAndLockedMemoryAndThreadsWhereNoFilesAre) {
     const std::string& name = profile.profile().name;
     const bool files = name == "qmgr" || name == "deliver" || name == "smtpc";
     EXPECT_EQ(none.contains(RLIMIT_NPROC), !files) << Label(profile);
+  }
+}
+
+TEST(EveryProfile, BoundsMemory) {
+  for (const CompiledProfile& profile : EveryProfile()) {
+    size_t bounds = 0;
+    for (const Limit& limit : profile.profile().limits) {
+      if (limit.resource != RLIMIT_AS) continue;
+      ++bounds;
+      EXPECT_LE(limit.value, kLargeAddressOctets) << Label(profile);
+    }
+    EXPECT_EQ(bounds, 1u) << Label(profile);
+  }
+}
+
+// Whoever makes sockets names a peer by connecting, where Landlock looks, or (resolvd) by
+// datagrams.
+TEST(EveryProfile, SendsToThePeerAlone) {
+  for (const CompiledProfile& profile : EveryProfile()) {
+    EXPECT_THAT(profile.Verdict("sendto", {5, 1, 1, MSG_FASTOPEN, 1, 16}), IsKilled())
+        << Label(profile);
+    if (profile.profile().backend == Backend::kEpoll) {
+      EXPECT_THAT(profile.Verdict("sendto", {5, 1, 1, MSG_NOSIGNAL, 0, 0}), IsAllowed())
+          << Label(profile);
+    }
+    const bool makes_sockets = profile.AllowsRingOperation(IORING_OP_CONNECT);
+    EXPECT_EQ(profile.profile().sends_by_writing, makes_sockets) << Label(profile);
+    EXPECT_FALSE(makes_sockets && profile.AllowsRingOperation(IORING_OP_SEND)) << Label(profile);
   }
 }
 

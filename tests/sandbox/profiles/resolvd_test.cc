@@ -22,14 +22,15 @@ TEST(ResolvdProfile, AllowsWhatIsListedHereAndNothingElse) {
                             "getsockname", "gettimeofday", "poll", "read", "writev"});
     EXPECT_EQ(profile.AllowedWithAnyArguments(), calls);
     EXPECT_EQ(profile.AllowedWithSomeArguments(),
-              BaseConditions(backend, {"socket", "setsockopt", "getsockopt", "fcntl"}));
+              BaseConditions(backend,
+                             {"socket", "setsockopt", "getsockopt", "fcntl", "sendto", "sendmsg"}));
   }
   const CompiledProfile profile([] {
     const Backend backend = Backend::kUring;
     return ResolvdProfile(backend, {53});
   }());
   EXPECT_EQ(profile.RingOperations(),
-            (std::set<int>{IORING_OP_RECV, IORING_OP_SEND, IORING_OP_RECVMSG, IORING_OP_CLOSE,
+            (std::set<int>{IORING_OP_RECV, IORING_OP_WRITE, IORING_OP_RECVMSG, IORING_OP_CLOSE,
                            IORING_OP_ASYNC_CANCEL, IORING_OP_POLL_ADD, IORING_OP_CONNECT}));
   EXPECT_EQ(profile.profile().ring_sqe_flags, 0);
   EXPECT_EQ(profile.profile().paths.size(), 0u);
@@ -97,6 +98,19 @@ TEST(ResolvdProfile, SetsOptionsOfNameServersSocketsAlone) {
     EXPECT_THAT(profile.Verdict("fcntl", {5, F_SETFL}), IsAllowed());
     for (const uint64_t command : {F_DUPFD, F_DUPFD_CLOEXEC, F_SETOWN, F_SETLK})
       EXPECT_THAT(profile.Verdict("fcntl", {5, command}), IsKilled()) << command;
+  }
+}
+
+// Landlock does not see a connection that is opened with its first data.
+TEST(ResolvdProfile, SendsNoFirstData) {
+  for (const Backend backend : kBackends) {
+    const CompiledProfile profile(ResolvdProfile(backend, {53}));
+    EXPECT_THAT(profile.Verdict("sendto", {5, 1, 1, MSG_NOSIGNAL, 1, 16}), IsAllowed());
+    EXPECT_THAT(profile.Verdict("sendto", {5, 1, 1, MSG_FASTOPEN | MSG_NOSIGNAL, 1, 16}),
+                IsKilled());
+    EXPECT_THAT(profile.Verdict("sendmsg", {5, 1, MSG_NOSIGNAL}), IsAllowed());
+    EXPECT_THAT(profile.Verdict("sendmsg", {5, 1, MSG_FASTOPEN}), IsKilled());
+    EXPECT_FALSE(profile.AllowsRingOperation(IORING_OP_SEND));
   }
 }
 

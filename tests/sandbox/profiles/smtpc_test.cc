@@ -27,7 +27,7 @@ TEST(SmtpcProfile, AllowsWhatIsListedHereAndNothingElse) {
     return SmtpcProfile(backend, {25}, false);
   }());
   EXPECT_EQ(profile.RingOperations(),
-            (std::set<int>{IORING_OP_RECV, IORING_OP_SEND, IORING_OP_RECVMSG, IORING_OP_CLOSE,
+            (std::set<int>{IORING_OP_RECV, IORING_OP_WRITE, IORING_OP_RECVMSG, IORING_OP_CLOSE,
                            IORING_OP_ASYNC_CANCEL, IORING_OP_POLL_ADD, IORING_OP_CONNECT,
                            IORING_OP_READ}));
   EXPECT_EQ(profile.profile().ring_sqe_flags, IOSQE_BUFFER_SELECT);
@@ -80,7 +80,7 @@ TEST(SmtpcProfile, NeitherBindsNorListensNorOpens) {
          {"bind", "listen", "accept4", "open", "openat", "openat2", "sendmsg", "pwrite64"})
       EXPECT_THAT(profile.Verdict(call), IsKilled()) << call;
     for (const uint8_t operation : {IORING_OP_SOCKET, IORING_OP_SENDMSG, IORING_OP_ACCEPT,
-                                    IORING_OP_OPENAT2, IORING_OP_WRITE})
+                                    IORING_OP_OPENAT2, IORING_OP_SEND, IORING_OP_SEND_ZC})
       EXPECT_FALSE(profile.AllowsRingOperation(operation)) << int{operation};
   }
 }
