@@ -17,10 +17,12 @@ _postern() {
     -c | --config) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
     --state) _postern_words "active deferred held"; return ;;
     --destination) _postern_words "$(postern "${config[@]}" queue destinations 2>/dev/null | cut -d' ' -f1)"; return ;;
+    --without) _postern_words "ids hardening landlock ring rlimits seccomp"; return ;;
+    --backend) _postern_words "uring epoll"; return ;;
     --limit | --sender | --recipient | --reason) COMPREPLY=(); return ;;
   esac
   case $command/$action in
-    /) _postern_words "check explain ps reload stop why queue --config --json --help --version" ;;
+    /) _postern_words "check explain ps reload stop why queue selftest --config --json --help --version" ;;
     check/*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     explain/) _postern_words "$(postern explain 2>/dev/null)" ;;
     why/) _postern_ids "--json" ;;
@@ -29,6 +31,8 @@ _postern() {
     queue/show) _postern_ids "--content --json" ;;
     queue/hold | queue/release | queue/requeue | queue/delete) _postern_ids "--all --reason --json" ;;
     queue/flush) _postern_ids "--destination --json" ;;
+    selftest/) _postern_words "confinement" ;;
+    selftest/confinement) _postern_words "smtpd policyd resolvd qmgr smtpc locald deliver bounced --without --backend --ablation --acts --kill --json" ;;
     *) _postern_words "--json --help" ;;
   esac
 }

@@ -313,10 +313,12 @@ void AddChangingTheRing(std::vector<Act>& acts) {
 
 void AddRingActs(std::vector<Act>& acts, const sandbox::Profile& profile,
                  unsigned ring_operations) {
+  // Flags last: a DRAIN that is refused still drains, and what follows goes to threads of the
+  // kernel.
   AddUnlisted(acts, profile, ring_operations);
-  AddFlags(acts, profile);
   AddReaching(acts);
   AddChangingTheRing(acts);
+  AddFlags(acts, profile);
 }
 
 }  // namespace postern::probe
