@@ -4,6 +4,8 @@ namespace postern::sandbox {
 
 std::string_view LayerName(Layer layer) {
   switch (layer) {
+    case Layer::kNamespaces:
+      return "namespaces";
     case Layer::kIds:
       return "ids";
     case Layer::kHardening:

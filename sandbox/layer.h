@@ -10,13 +10,13 @@
 namespace postern::sandbox {
 
 // In the order in which they are entered.
-enum class Layer : uint8_t { kIds, kHardening, kLandlock, kRing, kRlimits, kSeccomp };
+enum class Layer : uint8_t { kNamespaces, kIds, kHardening, kLandlock, kRing, kRlimits, kSeccomp };
 
-inline constexpr std::initializer_list<Layer> kAllLayers = {Layer::kIds,      Layer::kHardening,
-                                                            Layer::kLandlock, Layer::kRing,
-                                                            Layer::kRlimits,  Layer::kSeccomp};
+inline constexpr std::initializer_list<Layer> kAllLayers = {
+    Layer::kNamespaces, Layer::kIds,     Layer::kHardening, Layer::kLandlock,
+    Layer::kRing,       Layer::kRlimits, Layer::kSeccomp};
 
-// "ids", "hardening", ...
+// "namespaces", "ids", "hardening", ...
 std::string_view LayerName(Layer layer);
 std::optional<Layer> LayerNamed(std::string_view name);
 

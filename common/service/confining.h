@@ -19,7 +19,7 @@ struct Confined {
 
 // What confine-probe asks for; a daemon never gives one.
 struct ProbeWishes {
-  sandbox::LayerSet without;  // ids are the caller's to leave out
+  sandbox::LayerSet without;  // namespaces and ids are the caller's to leave out
   sandbox::Unlisted unlisted = sandbox::Unlisted::kKill;
 };
 

@@ -52,7 +52,9 @@ class Submitter(threading.Thread):
 class Kills(unittest.TestCase):
     """Every message answered with 250 is delivered whole, whichever process is killed meanwhile."""
 
-    rounds = 3
+    # ./dev test --long: two hundred kills of each kind.
+    rounds_in_turn, rounds_of_all = (29, 200) if os.environ.get("POSTERN_TEST_LONG") else (3, 3)
+    seconds = 3600 if os.environ.get("POSTERN_TEST_LONG") else 180
     io = None
 
     def stored(self, server):
@@ -88,7 +90,7 @@ class Kills(unittest.TestCase):
 
     def test_each_daemon_in_turn(self):
         def kill(server, _):
-            for _ in range(self.rounds):
+            for _ in range(self.rounds_in_turn):
                 for name in ("smtpd.0", "policyd.0", "resolvd.0", "qmgr.0", "smtpc.0", "locald.0", "bounced.0"):
                     pid = postern.until(lambda name=name: daemons(server).get(name), seconds=20, what=f"{name} runs")
                     time.sleep(random.uniform(0.02, 0.15))
@@ -99,7 +101,7 @@ class Kills(unittest.TestCase):
 
     def test_all_at_once(self):
         def kill(server, accepted_so_far):
-            for _ in range(self.rounds):
+            for _ in range(self.rounds_of_all):
                 before = accepted_so_far()
                 postern.until(lambda before=before: accepted_so_far() > before, what="mail is accepted")
                 time.sleep(random.uniform(0.1, 0.4))  # the moment of the kill is anybody's

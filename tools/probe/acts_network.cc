@@ -30,6 +30,8 @@ const Allowance kDatagrams = {.roles = {"resolvd"}, .reason = "asks name servers
 const Allowance kAnyTcp = {.roles = {"resolvd"},
                            .reason = "the resolver library makes its own TCP sockets"};
 
+const Allowance kLmtp = {.roles = {"smtpc"}, .reason = "a next hop may be behind a Unix socket"};
+
 std::vector<int> Refusals(std::initializer_list<int> more = {}) {
   std::vector<int> all = {ENETUNREACH, ECONNREFUSED, ENOENT};
   all.insert(all.end(), more);
@@ -71,7 +73,7 @@ void AddFamilies(std::vector<Act>& acts) {
       {"a ping socket", AF_INET, SOCK_DGRAM, IPPROTO_ICMP, {}},
       {"a raw socket", AF_INET, SOCK_RAW, IPPROTO_ICMP, {}},
       {"a raw socket over IPv6", AF_INET6, SOCK_RAW, IPPROTO_ICMPV6, {}},
-      {"a Unix stream socket", AF_UNIX, kTcpType, 0, {}},
+      {"a Unix stream socket", AF_UNIX, kTcpType, 0, kLmtp},
       {"a Unix datagram socket", AF_UNIX, SOCK_DGRAM, 0, {}},
       {"a Unix sequential socket", AF_UNIX, SOCK_SEQPACKET, 0, {}},
       {"a routing socket", AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, {}},
@@ -293,23 +295,25 @@ void AddOwnSockets(std::vector<Act>& acts) {
       {.roles = {"qmgr", "locald", "resolvd"},
        .reason = "qmgr, locald: large contents; resolvd: its library needs sendmsg, whose "
                  "message the filter does not see"});
-  add("claim to be root to a neighbour", [](const Scene& s) {
-    char octet = 'x';
-    iovec piece{&octet, 1};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred))] = {};
-    msghdr message{};
-    message.msg_iov = &piece;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_CREDENTIALS;
-    header->cmsg_len = CMSG_LEN(sizeof(ucred));
-    const ucred root{.pid = 1, .uid = 0, .gid = 0};
-    std::memcpy(CMSG_DATA(header), &root, sizeof root);
-    return Call(SYS_sendmsg, s.stage.edge.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-  });
+  add("claim to be root to a neighbour",
+      [](const Scene& s) {
+        char octet = 'x';
+        iovec piece{&octet, 1};
+        alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred))] = {};
+        msghdr message{};
+        message.msg_iov = &piece;
+        message.msg_iovlen = 1;
+        message.msg_control = control;
+        message.msg_controllen = sizeof control;
+        cmsghdr* header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_CREDENTIALS;
+        header->cmsg_len = CMSG_LEN(sizeof(ucred));
+        const ucred root{.pid = 1, .uid = 0, .gid = 0};
+        std::memcpy(CMSG_DATA(header), &root, sizeof root);
+        return Call(SYS_sendmsg, s.stage.edge.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+      },
+      {EINVAL});  // a user namespace in which there is no root
 }
 
 }  // namespace

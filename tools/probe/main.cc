@@ -49,11 +49,16 @@ class Probe {
   Options options_;
   Stage& stage_;
   const sandbox::Identity identity_;
+  LayerSet lacking_;  // what the kernel, or what contains us, does not give
   const int landlock_abi_ = LandlockAbi();
   const unsigned ring_operations_ = RingOperations();
 };
 
 void Probe::LeaveOutWhatIsMissing() {
+  if (const std::string why = WhyNoNamespaces(identity_); !why.empty()) {
+    std::fprintf(stderr, "confine-probe: %s; tried without namespaces\n", why.c_str());
+    lacking_.Add(Layer::kNamespaces);
+  }
   if (options_.backend_named || io::UringWorks()) return;
   std::fprintf(stderr, "confine-probe: io_uring is refused here; epoll alone\n");
   options_.backends = {Backend::kEpoll};
@@ -65,6 +70,9 @@ absl::StatusOr<Outcomes> Probe::TryOne(const std::string& name, Backend backend,
                     .backend = std::string(BackendName(backend)),
                     .acts = ActsFor(role.profile, ring_operations_),
                     .results = {}};
+  for (const Layer layer : sandbox::kAllLayers) {
+    if (lacking_.Has(layer)) without.Add(layer);
+  }
   const How how{
       .identity = identity_,
       .without = without,

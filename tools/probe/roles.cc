@@ -34,18 +34,22 @@ Role MakeRole(std::string_view name, sandbox::Backend backend, const Stage& stag
     role.profile = ResolvdProfile(backend, {53});
   } else if (name == "qmgr") {
     role.profile = QmgrProfile(backend, OpenDirectory(stage.spool));
+    role.namespaces.shown = {{.path = stage.spool}};
   } else if (name == "smtpc") {
-    role.profile = SmtpcProfile(backend, {25}, false);
+    // With a next hop behind a Unix socket, which Landlock does not hold it to.
+    role.profile = SmtpcProfile(backend, {25}, true);
     role.loop.buffer_octets = 4096;
     role.loop.buffer_count = 1024;
   } else if (name == "locald") {
     role.profile = LocaldProfile(backend);
   } else if (name == "deliver") {
     role.profile = DeliverProfile(backend, OpenDirectory(stage.mailbox));
+    role.namespaces.shown = {{.path = stage.mailbox}};
   } else {
     CHECK(name == "bounced");
     role.profile = BouncedProfile(backend);
   }
+  role.namespaces.keep_network = role.profile.namespaces.keep_network;
   return role;
 }
 

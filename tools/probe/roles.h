@@ -17,6 +17,8 @@ const std::vector<std::string>& RoleNames();
 
 struct Role {
   sandbox::Profile profile;
+  // What main enters before it opens what the profile grants.
+  sandbox::Namespaces namespaces;
   io::LoopOptions loop;  // as the daemon's main asks for
 };
 

@@ -13,13 +13,13 @@
 
 #include "common/base/check.h"
 #include "common/service/confining.h"
+#include "daemons/master/id_map.h"
 #include "sandbox/constants.h"
 
 namespace postern::probe {
 namespace {
 
 constexpr int kPatienceMilliseconds = 20'000;  // for one process, however many acts it tries
-constexpr size_t kReasonOctets = 512;
 
 enum State : uint8_t { kUntried, kTrying, kDone };
 
@@ -29,27 +29,47 @@ struct Record {
   long result = 0;
 };
 
+struct Head {
+  char reason[512];  // why the role could not be entered; empty if it could
+  pid_t moved;       // who took the confined process's place in new namespaces; 0: nobody
+};
+
 class Shared {
  public:
-  explicit Shared(size_t acts) : octets_(kReasonOctets + acts * sizeof(Record)) {
+  explicit Shared(size_t acts) : octets_(sizeof(Head) + acts * sizeof(Record)) {
     memory_ = ::mmap(nullptr, octets_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(memory_ != MAP_FAILED);
   }
   Shared(const Shared&) = delete;
   ~Shared() { ::munmap(memory_, octets_); }
   Record& at(size_t act) {
-    return reinterpret_cast<Record*>(static_cast<char*>(memory_) + kReasonOctets)[act];
+    return reinterpret_cast<Record*>(static_cast<char*>(memory_) + sizeof(Head))[act];
   }
-  // Why the role could not be entered; empty if it could.
-  std::string_view reason() const { return static_cast<const char*>(memory_); }
+  std::string_view reason() const { return head()->reason; }
   void set_reason(std::string_view text) {
-    std::memcpy(memory_, text.data(), std::min(text.size(), kReasonOctets - 1));
+    std::memcpy(head()->reason, text.data(), std::min(text.size(), sizeof(Head::reason) - 1));
   }
+  pid_t moved() const { return head()->moved; }
+  void set_moved(pid_t pid) { head()->moved = pid; }
 
  private:
+  Head* head() const { return static_cast<Head*>(memory_); }
+
   size_t octets_;
   void* memory_;
 };
+
+absl::Status EnterNamespaces(const sandbox::Namespaces& namespaces,
+                             const sandbox::Identity& identity, Shared& shared) {
+  sandbox::Outside outside;
+  // We are root, and stand outside: what master does for a daemon the old process does itself.
+  if (identity.drop) outside.map_ids = [](pid_t pid) { return master::WriteIdMaps(pid); };
+  outside.moved = [&shared](pid_t pid) {
+    shared.set_moved(pid);
+    return absl::OkStatus();
+  };
+  return sandbox::EnterNamespaces(namespaces, outside).status();
+}
 
 class Trial {
  public:
@@ -74,7 +94,9 @@ class Trial {
   absl::Status TryOnes(size_t from);
   absl::Status TrySibling(size_t i);
   // The wait status; a process without an end within the time is ended, and `*late` set.
-  int Await(pid_t child, bool* late) const;
+  static int AwaitOne(pid_t child, bool* late);
+  // The same for a process that becomes the role.
+  int Await(pid_t role, bool* late);
   void Judge(size_t i, int status, bool late);
 
   const Role& role_;
@@ -97,18 +119,26 @@ bool Trial::Skipped(size_t i) {
 }
 
 absl::StatusOr<std::unique_ptr<io::Loop>> Trial::Become(io_uring** ring) {
+  // What the kernel lacks was said before; here it is tried without.
+  sandbox::MissingLayers missing({"namespaces", "mdwe", "landlock-network", "landlock-scopes"});
+  sandbox::Profile profile = role_.profile;
+  if (!how_.without.Has(sandbox::Layer::kNamespaces)) {
+    RETURN_IF_ERROR(EnterNamespaces(role_.namespaces, how_.identity, shared_));
+    // What was opened before leads up to the old root.
+    profile = MakeRole(role_.profile.name, role_.profile.backend, stage_).profile;
+  }
   if (!how_.without.Has(sandbox::Layer::kIds))
     RETURN_IF_ERROR(sandbox::DropIdentity(how_.identity));
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // which a change of ids and a new process take away
   io::LoopOptions options = role_.loop;
   options.ring = ring;
   ASSIGN_OR_RETURN(service::Confined confined,
-                   service::EnterLayers(role_.profile, how_.identity, options,
+                   service::EnterLayers(profile, how_.identity, options, missing,
                                         {.without = how_.without, .unlisted = how_.unlisted}));
   return std::move(confined.loop);
 }
 
 void Trial::Try(size_t from) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   io_uring* ring = nullptr;
   const absl::StatusOr<std::unique_ptr<io::Loop>> loop = Become(&ring);
   if (!loop.ok()) {
@@ -138,7 +168,16 @@ void Trial::HoldStill(int ready) {
   for (;;) ::syscall(SYS_futex, &word, FUTEX_WAIT, 0, nullptr, nullptr, 0);
 }
 
-int Trial::Await(pid_t child, bool* late) const {
+int Trial::Await(pid_t role, bool* late) {
+  const int status = AwaitOne(role, late);
+  const pid_t moved = shared_.moved();
+  if (moved == 0) return status;
+  // In namespaces of its own another process went on.
+  shared_.set_moved(0);
+  return AwaitOne(moved, late);
+}
+
+int Trial::AwaitOne(pid_t child, bool* late) {
   const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
   pollfd end{.fd = process.get(), .events = POLLIN, .revents = 0};
   *late = process.valid() && ::poll(&end, 1, kPatienceMilliseconds) == 0;
@@ -197,29 +236,29 @@ absl::Status Trial::TrySibling(size_t i) {
   UniqueFd writing(ends[1]);
   const pid_t role = ::fork();
   if (role < 0) return ErrnoStatus(errno, "fork");
-  if (role == 0) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    HoldStill(writing.get());
-  }
+  if (role == 0) HoldStill(writing.get());
   writing.reset();
   char octet;
   const bool up = ::read(reading.get(), &octet, 1) == 1 && shared_.reason().empty();
+  const pid_t held = shared_.moved() != 0 ? shared_.moved() : role;
   bool late = false;
   int status = 0;
   if (up) {
     const pid_t sibling = ::fork();
     if (sibling == 0) {
       if (!BecomeSibling(how_.identity).ok()) ::_exit(1);
-      const Scene scene{.stage = stage_, .profile = role_.profile, .ring = nullptr, .role = role};
+      const Scene scene{.stage = stage_, .profile = role_.profile, .ring = nullptr, .role = held};
       shared_.at(i).state = kTrying;
       shared_.at(i).result = acts_[i].attempt(scene);
       shared_.at(i).state = kDone;
       ::_exit(0);
     }
-    if (sibling > 0) status = Await(sibling, &late);
+    if (sibling > 0) status = AwaitOne(sibling, &late);
   }
-  ::kill(role, SIGKILL);
-  ::waitpid(role, nullptr, 0);
+  ::kill(held, SIGKILL);
+  ::waitpid(held, nullptr, 0);
+  if (held != role) ::waitpid(role, nullptr, 0);
+  shared_.set_moved(0);
   if (!shared_.reason().empty()) return FailedPrecondition(shared_.reason());
   if (!up) return Internal("the confined process ended before a sibling came to it");
   if (shared_.at(i).state == kUntried) return Internal("no sibling could be had");
@@ -240,6 +279,20 @@ absl::StatusOr<std::vector<Result>> Trial::Run() {
 absl::StatusOr<std::vector<Result>> TryActs(const Role& role, const How& how, Stage& stage,
                                             const std::vector<Act>& acts) {
   return Trial(role, how, stage, acts).Run();
+}
+
+std::string WhyNoNamespaces(const sandbox::Identity& identity) {
+  Shared shared(0);
+  const pid_t child = ::fork();
+  if (child < 0) return "fork fails";
+  if (child == 0) {
+    const absl::Status entered = EnterNamespaces({}, identity, shared);
+    if (!entered.ok()) shared.set_reason(Message(entered));
+    ::_exit(0);
+  }
+  ::waitpid(child, nullptr, 0);
+  if (shared.moved() != 0) ::waitpid(shared.moved(), nullptr, 0);
+  return std::string(shared.reason());
 }
 
 int LandlockAbi() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "common/base/status.h"
@@ -39,6 +40,8 @@ struct How {
 absl::StatusOr<std::vector<Result>> TryActs(const Role& role, const How& how, Stage& stage,
                                             const std::vector<Act>& acts);
 
+// Why namespaces are not to be had here, for this identity; empty if they are.
+std::string WhyNoNamespaces(const sandbox::Identity& identity);
 // What the kernel has: 0 is "no Landlock"; the highest ring operation plus one, 0 is "no ring".
 int LandlockAbi();
 unsigned RingOperations();
