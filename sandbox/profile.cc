@@ -94,7 +94,13 @@ ProfileBuilder& ProfileBuilder::AllowSocketOptions(std::string_view syscall, int
 }
 
 ProfileBuilder& ProfileBuilder::Refuse(std::string_view syscall, int error, std::string_view why) {
-  Allow(syscall, {}, why);
+  return Refuse(syscall, {}, error, why);
+}
+
+ProfileBuilder& ProfileBuilder::Refuse(std::string_view syscall,
+                                       std::initializer_list<Argument> arguments, int error,
+                                       std::string_view why) {
+  Allow(syscall, arguments, why);
   profile_.syscalls.back().refuse_with = error;
   return *this;
 }

@@ -106,9 +106,11 @@ class ProfileBuilder {
   // setsockopt or getsockopt, for the options `names` of `level` alone.
   ProfileBuilder& AllowSocketOptions(std::string_view syscall, int level,
                                      std::initializer_list<int> names, std::string_view why);
-  // Answered with an errno instead of death: libraries that ask and cope. A call is either allowed
-  // or refused, not one for some arguments and the other for the rest.
+  // Answered with an errno instead of death: libraries that ask and cope. With arguments: only such
+  // calls, and what is allowed of the same name must name arguments that exclude them.
   ProfileBuilder& Refuse(std::string_view syscall, int error, std::string_view why);
+  ProfileBuilder& Refuse(std::string_view syscall, std::initializer_list<Argument> arguments,
+                         int error, std::string_view why);
 
   // Connections from strangers: accept, receive into shared buffers.
   ProfileBuilder& AllowServingSockets();

@@ -53,14 +53,19 @@ absl::Status AddRule(scmp_filter_ctx filter, const SyscallRule& rule, int regist
   return absl::OkStatus();
 }
 
-// libseccomp keeps the first of two rules that say different things of one call, silently.
+// libseccomp keeps the first of two rules that say different things of one call, silently: they
+// must tell calls apart by their arguments.
 absl::Status CheckRefusalsStandAlone(const Profile& profile) {
   std::set<std::string> refused;
+  std::set<std::string> refused_always;
   for (const SyscallRule& rule : profile.syscalls) {
-    if (rule.refuse_with.has_value()) refused.insert(rule.name);
+    if (!rule.refuse_with.has_value()) continue;
+    (rule.arguments.empty() ? refused_always : refused).insert(rule.name);
   }
   for (const SyscallRule& rule : profile.syscalls) {
-    if (!rule.refuse_with.has_value() && refused.contains(rule.name))
+    if (rule.refuse_with.has_value()) continue;
+    if (refused_always.contains(rule.name) ||
+        (refused.contains(rule.name) && rule.arguments.empty()))
       return InvalidArgument("seccomp: ", rule.name, " is both allowed and refused");
   }
   return absl::OkStatus();

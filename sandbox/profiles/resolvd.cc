@@ -58,6 +58,8 @@ Profile ResolvdProfile(Backend backend, const std::vector<uint16_t>& ports) {
       // Not a connection's first data, which Landlock would not see.
       .Allow("sendto", {Argument::Masked(3, MSG_FASTOPEN, 0)}, "questions")
       .Allow("sendmsg", {Argument::Masked(2, MSG_FASTOPEN, 0)}, "questions")
+      .Refuse("sendmsg", {Argument::Masked(2, MSG_FASTOPEN, MSG_FASTOPEN)}, EOPNOTSUPP,
+              "the resolver library then connects, which Landlock sees")
       .Allow("gettimeofday", {}, "the resolver library's clock (where the vDSO cannot)")
       .AllowAll({"read", "writev"}, "questions and answers over TCP")
       .AllowRing({IORING_OP_CONNECT}, "questions over TCP, in mode system")

@@ -31,6 +31,18 @@ TEST(Seccomp, ACallIsNotBothAllowedAndRefused) {
   }
 }
 
+TEST(Seccomp, ACallIsAllowedOrRefusedByItsArguments) {
+  const CompiledProfile profile(ProfileBuilder("test", Backend::kEpoll)
+                                    .Allow("sendmsg", {Argument::Masked(2, 4, 0)}, "without")
+                                    .Refuse("sendmsg", {Argument::Masked(2, 4, 4)}, EACCES, "with")
+                                    .KillTheRest());
+  EXPECT_THAT(profile.Verdict("sendmsg", {1, 1, 3}), IsAllowed());
+  EXPECT_THAT(profile.Verdict("sendmsg", {1, 1, 7}), IsRefusedWith(EACCES));
+  ProfileBuilder both("test", Backend::kEpoll);
+  both.Refuse("sendmsg", {Argument::Masked(2, 4, 4)}, EACCES, "some").Allow("sendmsg", {}, "all");
+  EXPECT_FALSE(ExportFilter(both.KillTheRest(), -1).ok());
+}
+
 TEST(Seccomp, AllArgumentsOfARuleMustHoldAndAnyRuleMayDo) {
   const CompiledProfile profile(
       ProfileBuilder("test", Backend::kEpoll)

@@ -168,6 +168,7 @@ io::Task<absl::Status> World::Submit(Life& life) {
   io::Loop& loop = fake_.loop();
   while (loop.Now() < weather_until_ && life.alive->now) {
     CO_RETURN_IF_ERROR(co_await io::Sleep(loop.After(absl::Seconds(1 + chance_.Below(600)))));
+    if (loop.Now() >= weather_until_) break;  // an empty queue ends the run from then on
     const uint64_t id = QueueId::Of(absl::ToUnixMillis(loop.WallTime()), 3, next_letter_++).value();
     Letter letter;
     letter.sender = StrCat("s", chance_.Below(3), "@example.org");

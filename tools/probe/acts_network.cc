@@ -33,7 +33,7 @@ const Allowance kAnyTcp = {.roles = {"resolvd"},
 const Allowance kLmtp = {.roles = {"smtpc"}, .reason = "a next hop may be behind a Unix socket"};
 
 std::vector<int> Refusals(std::initializer_list<int> more = {}) {
-  std::vector<int> all = {ENETUNREACH, ECONNREFUSED, ENOENT};
+  std::vector<int> all = {ENETUNREACH, ECONNREFUSED, ENOENT, EOPNOTSUPP};
   all.insert(all.end(), more);
   return all;
 }

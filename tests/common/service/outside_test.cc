@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "common/base/unique_fd.h"
+#include "common/ipc/codec.h"
 #include "common/ipc/frame.h"
 #include "common/ipc/protocol/control.h"
 #include "tests/testing/status_matchers.h"

@@ -6,8 +6,8 @@
 #include <cstdio>
 
 #include "common/io/probe.h"
+#include "common/service/confining.h"
 #include "daemons/resolvd/system_resolver.h"
-#include "sandbox/confine.h"
 #include "sandbox/profiles/profiles.h"
 #include "tests/common/dns/builder.h"
 #include "tests/daemons/resolvd/on_loop.h"
@@ -25,15 +25,12 @@ using sandbox::Backend;
 
 absl::StatusOr<std::unique_ptr<io::Loop>> Confine(Backend backend, uint16_t port) {
   const sandbox::Profile profile = sandbox::ResolvdProfile(backend, {port});
-  int abi = 0;
-  RETURN_IF_ERROR(sandbox::HardenProcess());
-  RETURN_IF_ERROR(sandbox::EnterLandlock(profile, abi));
   io::LoopOptions options;
   options.backend = backend == Backend::kUring ? io::BackendKind::kUring : io::BackendKind::kEpoll;
-  options.restrict_ring = [&profile](int fd) { return sandbox::RestrictRing(fd, profile); };
-  ASSIGN_OR_RETURN(std::unique_ptr<io::Loop> loop, io::Loop::Create(options));
-  RETURN_IF_ERROR(sandbox::Seal(profile, loop->registered_ring_index()));
-  return loop;
+  // Whatever the kernel has, as the daemon does it.
+  sandbox::MissingLayers missing({"mdwe", "landlock", "landlock-network", "landlock-scopes"});
+  ASSIGN_OR_RETURN(service::Confined confined, service::EnterLayers(profile, {}, options, missing));
+  return std::move(confined.loop);
 }
 
 // A small answer over UDP, a large one over TCP, nothing, and silence.
