@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <set>
@@ -102,7 +103,12 @@ absl::StatusOr<Filter> Compile(const Profile& profile, int registered_ring_index
 
 absl::Status LimitResources(const Profile& profile) {
   for (const Limit& limit : profile.limits) {
-    const rlimit both{.rlim_cur = limit.value, .rlim_max = limit.value};
+    // Never more than there was: whoever started us may have set a tighter bound.
+    rlimit now{};
+    if (::getrlimit(limit.resource, &now) < 0)
+      return ErrnoStatus(errno, "rlimits: ask for resource ", static_cast<int>(limit.resource));
+    const rlim_t value = std::min<rlim_t>(limit.value, now.rlim_max);
+    const rlimit both{.rlim_cur = value, .rlim_max = value};
     if (::setrlimit(limit.resource, &both) < 0)
       return ErrnoStatus(errno, "rlimits: resource ", static_cast<int>(limit.resource));
   }

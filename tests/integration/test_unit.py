@@ -3,6 +3,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -68,6 +69,8 @@ class Unit(unittest.TestCase):
                     client.hello()
                     client.mail("sender@example.net", ["alice@example.org"], b"Subject: traced\r\n\r\nx\r\n")
                 server.wait_for_message("alice", b"Subject: traced")
+                os.kill(server.pid(), signal.SIGTERM)  # strace itself takes no notice of signals
+                server.process.wait(60)
             rows = re.findall(r"^ *[\d.]+ +[\d.]+ +\d+ +\d+ +(?:\d+ +)?(\w+)$", report.read(), re.M)
         made = set(rows) - {"total"}
         for expected in ("io_uring_setup", "seccomp", "landlock_restrict_self", "pivot_root"):

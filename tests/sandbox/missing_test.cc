@@ -14,9 +14,11 @@ using ::testing::Not;
 
 TEST(MissingLayers, AreAnErrorThatNamesThemAndTheWayOut) {
   MissingLayers missing({"mdwe"});
-  missing.Add(KernelLayer::kNamespaces, FailedPrecondition("namespaces: clone: Operation not permitted"));
+  missing.Add(KernelLayer::kNamespaces,
+              FailedPrecondition("namespaces: clone: Operation not permitted"));
   missing.Add(KernelLayer::kMdwe, FailedPrecondition("mdwe: prctl: Invalid argument"));
-  missing.Add(KernelLayer::kLandlockScopes, FailedPrecondition("this kernel's Landlock has version 5"));
+  missing.Add(KernelLayer::kLandlockScopes,
+              FailedPrecondition("this kernel's Landlock has version 5"));
   const absl::Status refused = missing.Check();
   ASSERT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
   const std::string message(Message(refused));
@@ -48,10 +50,10 @@ TEST(MissingLayers, NothingMissingIsFine) {
 TEST(Layers, HaveTheNamesThatTheSettingTakes) {
   const config::Setting* setting = config::FindSetting("master.allow_missing");
   ASSERT_NE(setting, nullptr);
-  EXPECT_THAT(
-      setting->choices,
-      ElementsAre(NameOf(KernelLayer::kNamespaces), NameOf(KernelLayer::kMdwe), NameOf(KernelLayer::kLandlock),
-                  NameOf(KernelLayer::kLandlockNetwork), NameOf(KernelLayer::kLandlockScopes)));
+  EXPECT_THAT(setting->choices,
+              ElementsAre(NameOf(KernelLayer::kNamespaces), NameOf(KernelLayer::kMdwe),
+                          NameOf(KernelLayer::kLandlock), NameOf(KernelLayer::kLandlockNetwork),
+                          NameOf(KernelLayer::kLandlockScopes)));
 }
 
 }  // namespace

@@ -101,17 +101,27 @@ TEST(Seal, SetsTheLimitsAndThenTheFilter) {
   EXPECT_TRUE(DiedOfSigsys(killed)) << killed;
 }
 
-TEST(Seal, ALimitThatCannotBeSetIsAnErrorThatNamesTheLayer) {
+TEST(Seal, ATighterLimitStays) {
   const int status = InChild([] {
-    // Raising a limit takes a power that is given up first.
     const rlimit low{.rlim_cur = 10, .rlim_max = 10};
     if (::geteuid() == 0 && ::setresuid(64200, 64200, 64200) != 0) return 1;
     if (::setrlimit(RLIMIT_NOFILE, &low) != 0) return 2;
-    const absl::Status refused =
-        Seal(ProfileBuilder("test", Backend::kEpoll).Limit(RLIMIT_NOFILE, 11).KillTheRest(), -1);
-    return !refused.ok() && Message(refused).starts_with("rlimits: ") ? 7 : 3;
+    const Profile profile =
+        ProfileBuilder("test", Backend::kEpoll).Limit(RLIMIT_NOFILE, 11).KillTheRest();
+    if (!LimitResources(profile).ok()) return 3;
+    rlimit now{};
+    if (::getrlimit(RLIMIT_NOFILE, &now) != 0) return 4;
+    return now.rlim_cur == 10 && now.rlim_max == 10 ? 7 : 5;
   });
   EXPECT_TRUE(EndedWith(status, 7)) << status;
+}
+
+TEST(Seal, ALimitThatCannotBeSetIsAnErrorThatNamesTheLayer) {
+  const auto nothing = static_cast<__rlimit_resource>(99);
+  const absl::Status refused =
+      LimitResources(ProfileBuilder("test", Backend::kEpoll).Limit(nothing, 1).KillTheRest());
+  EXPECT_FALSE(refused.ok());
+  EXPECT_TRUE(Message(refused).starts_with("rlimits: ")) << refused;
 }
 
 }  // namespace

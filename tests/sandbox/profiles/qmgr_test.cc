@@ -23,8 +23,7 @@ TEST(QmgrProfile, AllowsWhatIsListedHereAndNothingElse) {
       calls.insert({"pread64", "read", "openat2", "pwrite64", "fsync", "fdatasync", "renameat2",
                     "linkat", "unlinkat", "accept4", "sendmsg"});
     EXPECT_EQ(profile.AllowedWithAnyArguments(), calls);
-    EXPECT_EQ(profile.AllowedWithSomeArguments(),
-              BaseConditions(backend, {"getsockopt"}));
+    EXPECT_EQ(profile.AllowedWithSomeArguments(), BaseConditions(backend, {"getsockopt"}));
   }
   const CompiledProfile profile([] {
     const Backend backend = Backend::kUring;
