@@ -186,8 +186,11 @@ class ManyConnections(unittest.TestCase):
                         drip()
                         self.assertEqual(send(server.smtp_port, "alice@example.org").code, 250)
                     each = (pss_mib(server) - smallest) * 1024 / (self.idle + self.slow)
-                    print(f"{each:.2f} KiB of PSS a connection", flush=True)
-                    self.assertLess(each, 4)
+                    if smallest:
+                        print(f"{each:.2f} KiB of PSS a connection", flush=True)
+                        self.assertLess(each, 4)
+                    else:
+                        print("only root may ask what memory the daemons use: not measured", flush=True)
             finally:
                 waiting.stdin.close()
                 waiting.wait(timeout=60)
