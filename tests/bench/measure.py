@@ -4,10 +4,14 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "integration"))
+from call_counter import counted  # noqa: E402
 
 TICKS = os.sysconf("SC_CLK_TCK")
 SAMPLE_SECONDS = 0.2
@@ -121,7 +125,6 @@ class CallCount:
         """{system call: how often}."""
         self.process.send_signal(signal.SIGINT)
         self.process.wait()
-        rows = re.findall(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$", self.report.read(),
-                          re.M)
+        report = self.report.read()
         self.report.close()
-        return {name: int(count) for count, name in rows if name != "total"}
+        return counted(report)

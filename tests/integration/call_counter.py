@@ -9,6 +9,12 @@ import tempfile
 import postern
 
 
+def counted(report):
+    """{system call: how often}, of what strace -c wrote."""
+    rows = re.findall(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$", report, re.M)
+    return {name: int(count) for count, name in rows if name != "total"}
+
+
 class CallCounter:
     """Attached from construction to stop(). Needs root: our daemons cannot be looked into otherwise."""
 
@@ -25,7 +31,6 @@ class CallCounter:
         """{system call: how often}."""
         self.process.send_signal(signal.SIGINT)
         self.process.wait()
-        rows = re.findall(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$", self.report.read(),
-                          re.M)
+        report = self.report.read()
         self.report.close()
-        return {name: int(count) for count, name in rows if name != "total"}
+        return counted(report)
