@@ -25,6 +25,12 @@
 
 namespace postern::sandbox {
 
+#if defined(POSTERN_SANITIZED)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 // The wait status of a child that did `act` and ended with what it returned.
 inline int InChild(const std::function<int()>& act) {
   const pid_t child = ::fork();

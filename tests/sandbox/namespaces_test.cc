@@ -275,7 +275,7 @@ TEST_F(NamespacesTest, AFailedCheckEndsIt) {
     return 7;
   });
   // A sanitizer catches the fault that ends abort(), and exits.
-  EXPECT_TRUE(WIFSIGNALED(status) || (test::kSanitized && WEXITSTATUS(status) == 1)) << status;
+  EXPECT_TRUE(WIFSIGNALED(status) || (kSanitized && WEXITSTATUS(status) == 1)) << status;
 }
 
 TEST_F(NamespacesTest, AFilterKillsIt) {
